@@ -81,14 +81,6 @@ def test_java_maps_the_cache_that_the_image_brings(stack: Stack) -> None:
     assert "/opt/tandem/aot/spark.aot" in maps
 
 
-def test_executors_log_warnings_only(stack: Stack) -> None:
-    """A line of each task would be written in each batch, into a file that grows as long as the job runs."""
-    started = "SignalUtils: Registering signal handler"
-    log = stack.compose("exec", "-T", "spark-worker", "bash", "-c", "cat /work/app-*/*/stderr").stdout
-    assert started in log
-    assert "Running task" not in log
-
-
 def addresses(stack: Stack) -> set[str]:
     """Returns the addresses at which the engine publishes ports of containers."""
     return {

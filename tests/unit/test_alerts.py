@@ -163,7 +163,7 @@ def reporter_of(monkeypatch: pytest.MonkeyPatch, reports: list[dict[str, Any]] |
     monkeypatch.setattr(progress, "MongoCollection", lambda *_: found)
     monkeypatch.setattr(progress, "describe", lambda *_: {})
     monkeypatch.setattr(progress, "last_committed", lambda *_: None)
-    return ProgressReporter(cast(Any, None), CONFIG, WaitingEvents(1800, 300))
+    return ProgressReporter(cast(Any, None), CONFIG, WaitingEvents(1800, 1800, 300))
 
 
 def committed(late: int, ms: int, **observed: dict[str, int | None]) -> Any:

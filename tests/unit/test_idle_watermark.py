@@ -184,7 +184,7 @@ class Beat:
         self._now(0)
         self.refused: list[list[str]] = []
         self.kafka = Kafka()
-        self.waiting = WaitingEvents(1800, LATENESS)
+        self.waiting = WaitingEvents(1800, 1800, LATENESS)
         if waits:
             self.waiting.add(1, 0, 0)
         self.control_sender = ControlRecordSender(
@@ -238,6 +238,19 @@ def test_a_topic_is_quiet_also_while_batches_of_another_follow_each_other(monkey
     for second in range(4, 40, 2):
         beat.commits(second, begun=second - 1, orders=1)
         assert beat.due(second) == ({"payments"} if second >= 34 else set())
+
+
+def test_a_batch_that_is_being_reported_closes_no_topic(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The first batch of an old history: its events are in state, and the sender does not know the batch yet."""
+    beat = Beat(monkeypatch)
+    beat.finds_nothing(60)
+    beat.waiting.add(5, -1_000_000_000, 0)
+    assert beat.due(61) == set()
+    beat.commits(62, begun=60, orders=5, payments=5)
+    assert beat.due(62) == set()
+    # The control: from then on, the events count.
+    beat.finds_nothing(93)
+    assert beat.due(93) == {"orders", "payments"}
 
 
 @pytest.mark.parametrize("waits", [True, False])
@@ -380,7 +393,7 @@ def test_what_waits_is_known_from_the_driver_before(
     monkeypatch.setattr(progress, "checkpoint_id", lambda *_: "mine")
     offsets = {"orders": {"0": 5}}
     monkeypatch.setattr(progress, "planned", lambda *_: Planned(offsets, 1000, 2000, {}))
-    waiting = WaitingEvents(1800, LATENESS)
+    waiting = WaitingEvents(1800, 1800, LATENESS)
     reporter = ProgressReporter(cast(Any, None), CONFIG, waiting)
     assert bool(waiting.number) == waits
     reporter.report("started")
@@ -405,7 +418,7 @@ def reported_at_the_start(
     monkeypatch.setattr(progress, "last_committed", lambda *_: committed)
     monkeypatch.setattr(progress, "checkpoint_id", lambda *_: "mine")
     monkeypatch.setattr(progress, "planned", lambda *_: Planned({"orders": {"0": 5}}, 1000, 2000, {}))
-    ProgressReporter(cast(Any, None), CONFIG, WaitingEvents(1800, LATENESS)).report("started")
+    ProgressReporter(cast(Any, None), CONFIG, WaitingEvents(1800, 1800, LATENESS)).report("started")
     return {name: told[0][name] for name in progress.CARRIED}
 
 
@@ -448,7 +461,7 @@ def test_the_report_tells_what_needs_attention_and_a_new_checkpoint_has_no_newes
     monkeypatch.setattr(progress, "describe", lambda *_: {})
     monkeypatch.setattr(progress, "last_committed", lambda *_: committed)
     monkeypatch.setattr(progress, "checkpoint_id", lambda *_: "mine")
-    reporter = ProgressReporter(cast(Any, None), CONFIG, WaitingEvents(1800, LATENESS))
+    reporter = ProgressReporter(cast(Any, None), CONFIG, WaitingEvents(1800, 1800, LATENESS))
     assert reporter.newest_ms == ({} if committed is None else {"orders": 5000})
     reporter.refused(["a"])
     for number, late in enumerate((0, 2, 0)):
@@ -487,5 +500,5 @@ def test_that_mongodb_does_not_answer_is_said_while_the_job_waits(monkeypatch: p
     monkeypatch.setattr(progress, "last_committed", lambda *_: None)
     monkeypatch.setattr(logging.getLogger(progress.__name__), "warning", warning)
     monkeypatch.setattr(progress, "SILENCE_S", 0.01)
-    ProgressReporter(cast(Any, None), CONFIG, WaitingEvents(1800, LATENESS)).report("started")
+    ProgressReporter(cast(Any, None), CONFIG, WaitingEvents(1800, 1800, LATENESS)).report("started")
     assert texts == ["MongoDB does not answer; the job waits for it"]

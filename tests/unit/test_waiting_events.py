@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
 
 import pytest
 
-from tandem.engine.run.waiting_events import WaitingEvents, longest_wait_s
+from tandem.engine.declare.job_config import JobConfig, KafkaConfig, MongoConfig
+from tandem.engine.run.waiting_events import WaitingEvents
+from tandem.pipelines.orders_payments.transform import PIPELINE
 
 WAIT_S, LATENESS_S = 1800, 300
 NOW_MS = 1_800_000_000_000
@@ -14,23 +18,26 @@ NOW_MS = 1_800_000_000_000
 
 def made_of(*batches: tuple[int, int, int]) -> WaitingEvents:
     """Returns the events of these batches: their number, and their oldest and newest event time before now."""
-    waiting = WaitingEvents(WAIT_S, LATENESS_S)
+    waiting = WaitingEvents(WAIT_S, WAIT_S, LATENESS_S)
     for events, oldest_s, newest_s in batches:
         waiting.add(events, NOW_MS - oldest_s * 1000, NOW_MS - newest_s * 1000)
     return waiting
 
 
 def test_nothing_waits_at_first() -> None:
-    assert WaitingEvents(WAIT_S, LATENESS_S).number == 0
+    waiting = WaitingEvents(WAIT_S, WAIT_S, LATENESS_S)
+    assert (waiting.number, waiting.may_wait) == (0, False)
 
 
 @pytest.mark.parametrize("events", [1, 7, 2_000_000])
 def test_all_events_wait_until_the_watermark_has_passed_them_by_the_wait(events: int) -> None:
     waiting = made_of((events, 10, 0))
-    for after_s in (-LATENESS_S, 0, WAIT_S - 1):
+    for after_s in (-LATENESS_S, 0, WAIT_S - 20):
         waiting.advance(NOW_MS + after_s * 1000)
-        assert waiting.number in (events, events + 1 if events == 1 else events)
-    # Event times count in steps of a hundredth of wait and lateness.
+        assert (waiting.number, waiting.may_wait) == (events, True)
+    waiting.advance(NOW_MS + WAIT_S * 1000)
+    assert not waiting.may_wait
+    # The count has steps of a hundredth of wait and lateness.
     waiting.advance(NOW_MS + (WAIT_S + (WAIT_S + LATENESS_S) // 100) * 1000)
     assert waiting.number == 0
 
@@ -45,7 +52,7 @@ def test_a_backlog_leaves_the_state_at_the_rate_of_its_event_times() -> None:
 
 
 def test_one_event_of_long_ago_hides_no_new_ones() -> None:
-    waiting = WaitingEvents(WAIT_S, LATENESS_S)
+    waiting = WaitingEvents(WAIT_S, WAIT_S, LATENESS_S)
     waiting.add(1000, 0, NOW_MS)
     waiting.advance(NOW_MS - LATENESS_S * 1000)
     assert waiting.number == pytest.approx(1000, rel=0.02)
@@ -60,7 +67,7 @@ def test_batches_add_up() -> None:
 def test_a_query_without_state_has_no_events_that_wait() -> None:
     waiting = made_of((10, 60, 30))
     waiting.clear()
-    assert waiting.number == 0
+    assert (waiting.number, waiting.may_wait) == (0, False)
 
 
 def joined(*, match_window_seconds: int = 600) -> None: ...
@@ -72,18 +79,34 @@ def windowed(*, match_window_seconds: int, window_seconds: float) -> None: ...
 def undeclared(*, segments: object, limit: int = 5, is_seconds: bool = True) -> None: ...
 
 
+DAY_S = 86_400
+
+
 @pytest.mark.parametrize(
-    ("transform", "parameters", "wait_s"),
+    ("transform", "parameters", "is_join", "usual_s", "longest_s"),
     [
-        (joined, {}, 600),
-        (joined, {"match_window_seconds": 60}, 60),
+        (joined, {}, True, 600, 600),
+        (joined, {"match_window_seconds": 60}, True, 60, 60),
         # A join may feed a window.
-        (windowed, {"match_window_seconds": 60, "window_seconds": 0.5}, 60.5),
-        (undeclared, {"limit": 7}, 86_400),
-        (joined, {"match_window_seconds": 0}, 86_400),
+        (windowed, {"match_window_seconds": 60, "window_seconds": 0.5}, True, 60.5, 60.5),
+        (windowed, {"match_window_seconds": 60, "window_seconds": -30}, True, 60, 60),
+        (undeclared, {"limit": 7}, True, DAY_S, DAY_S),
+        (joined, {"match_window_seconds": 0}, True, DAY_S, DAY_S),
+        # The code may have a longer window.
+        (joined, {}, False, 600, DAY_S),
+        (joined, {"match_window_seconds": 2 * DAY_S}, False, 2 * DAY_S, 2 * DAY_S),
     ],
 )
 def test_the_wait_is_the_sum_of_the_durations(
-    transform: Callable[..., None], parameters: dict[str, object], wait_s: float
+    transform: Callable[..., Any], parameters: dict[str, Any], *, is_join: bool, usual_s: float, longest_s: float
 ) -> None:
-    assert longest_wait_s(transform, parameters) == wait_s
+    pipeline = replace(PIPELINE, transform=transform, keeps_aside=is_join)
+    config = JobConfig("p", KafkaConfig(""), MongoConfig("", ""), "", LATENESS_S, 300, 30, 1800, parameters=parameters)
+    waiting = WaitingEvents.of(pipeline, config)
+    waiting.add(1, 0, 0)
+    steps = []
+    for wait_s in (usual_s, longest_s):
+        for each_s in (wait_s - 1, wait_s * 1.02 + LATENESS_S):
+            waiting.advance(round(each_s * 1000))
+            steps.append((waiting.number > 0, waiting.may_wait))
+    assert steps == [(True, True), (False, usual_s < longest_s), (False, True), (False, False)]

@@ -154,7 +154,7 @@ function stacked(place) {
 
 function state(place) {
   let shown = [0, 1];
-  const parts = frame(place, "Job state", ["rows", "memory"]);
+  const parts = frame(place, "Job state", ["events", "memory"]);
   const plot = plotter(parts, () => ({
     scales: { x: { range: () => [shown[0], shown[1]] }, ...fromZero, b: fromZero.y },
     axes: [timeAxis(), axis(compact), { ...axis(bytes), scale: "b", side: 1, grid: { show: false }, size: 64 }],
@@ -168,7 +168,7 @@ function state(place) {
       plot.draw([batches.map((b) => b.at), batches.map((b) => b.state_rows), batches.map((b) => b.state_bytes)], batches.length === 0);
       const last = batches.at(-1);
       setText(parts.quiet, all.length ? "no batch in 5 minutes" : "no batch yet");
-      setText(parts.caption, last ? `${count(last.state_rows)} rows, ${bytes(last.state_bytes)}` : "");
+      setText(parts.caption, last ? `about ${count(last.state_rows)} events, ${bytes(last.state_bytes)}` : "");
     },
   };
 }

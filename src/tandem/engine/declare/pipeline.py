@@ -71,7 +71,8 @@ class Pipeline:
         transform: a pure function of the streams' DataFrames and, as keywords, the lookups and the pipeline's
             parameters. It runs unchanged as a stream, in append mode, and as a batch. A parameter that is a duration in
             seconds should have a name that ends with ``_seconds``: ``tandem replay`` reads that much before its range,
-            and the watermark of quiet topics advances that far beyond the newest event; without one, a day.
+            and the watermark of quiet topics advances that far beyond the newest event. Without ``keeps_aside``, it
+            advances a day at least.
         outputs: the collections to write.
         dead_letter_topic: the topic of rejected records.
         lookups: the collections that the transform looks up.

@@ -112,7 +112,7 @@ class ControlRecordSender:
         spark: the session.
         pipeline: the pipeline.
         config: Kafka's address, and how long a topic may be quiet.
-        waiting: the events in state, which each batch updates before the sender gets it.
+        waiting: the events in state. They are up to date whenever the sender gets a batch.
         newest_ms: each stream's newest event time so far, in milliseconds since the epoch.
         watermark_ms: the watermark of the last batch, in milliseconds since the epoch.
         on_refused: called with the topics that refuse control records, whenever these topics change.
@@ -144,7 +144,8 @@ class ControlRecordSender:
             for name in self._topics
         }
         self._watermark_ms = watermark_ms
-        self._waiting = waiting
+        # The clocks belong to this. Between two batches, the events in state may be ahead of them.
+        self._waiting, self._may_wait = waiting, waiting.may_wait
         self._refused: set[str] = set()
         self._on_refused = on_refused
         self._ended = threading.Event()
@@ -164,6 +165,7 @@ class ControlRecordSender:
         rows = {name: row for name, row in progress.observedMetrics.items() if row[EVENTS]}
         with self._lock:
             now = time.time()
+            self._may_wait = self._waiting.may_wait
             self._looked_at = datetime.fromisoformat(progress.timestamp).timestamp()
             if watermark := progress.eventTime.get("watermark"):
                 self._watermark_ms = milliseconds_of(watermark)
@@ -196,7 +198,7 @@ class ControlRecordSender:
         """
         idle, tolerance = self._config.idle_timeout_seconds, self._config.outage_tolerance_seconds
         with self._lock:
-            if not self._waiting.number:
+            if not self._may_wait:
                 return {}
             behind = self._is_behind()
             return due(self.clocks, self._looked_at, idle, tolerance, self._resumed_at, behind=behind)

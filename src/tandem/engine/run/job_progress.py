@@ -132,16 +132,19 @@ class ProgressReporter:
                 self._last.update(committed=plan.offsets, watermark=_date(watermark))
         newest_ms = {name: stream[NEWEST] for name, stream in self._last["streams"].items()}
         self.newest_ms = {name: newest for name, newest in newest_ms.items() if newest is not None}
-        self._restore_waiting(is_unreported=unreported > 0)
         if date := self._last["watermark"]:
             self.watermark_ms = milliseconds_of(date["$date"])
+        self._restore_waiting(config, is_unreported=unreported > 0)
 
-    def _restore_waiting(self, *, is_unreported: bool) -> None:
-        now_ms = round(time.time() * 1000)
-        if rows := self._last["state_rows"]:
-            self._waiting.add(rows, 0, max(self.newest_ms.values(), default=now_ms))
+    def _restore_waiting(self, config: JobConfig, *, is_unreported: bool) -> None:
+        # No accepted event is newer.
+        latest_ms = round((time.time() + config.max_clock_skew_seconds) * 1000)
+        rows, newest_ms = self._last["state_rows"], max(self.newest_ms.values(), default=latest_ms)
+        if rows or (self.newest_ms and self._last[STATE_OPERATORS]):
+            self._waiting.add(rows, 0, newest_ms)
         if is_unreported:
-            self._waiting.add(1, now_ms, now_ms)
+            self._waiting.add(1, latest_ms, latest_ms)
+        self._waiting.advance(self.watermark_ms)
 
     def report(self, event: str, **changes: Any) -> bool:
         """Writes a document with the last known values and these changes.

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
+import logging
 import uuid
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
 from typing import Any
 
@@ -21,6 +22,9 @@ from pyspark.sql.streaming.listener import (
 
 # Spark leaves out a rate if it divided by a time of zero. PySpark expects each source to have both.
 _RATES = dict.fromkeys(("inputRowsPerSecond", "processedRowsPerSecond"), 0.0)
+# PySpark 4.0 and 4.1 would make these texts by `str`, which is no JSON.
+_OFFSETS = ("startOffset", "endOffset", "latestOffset")
+_log = logging.getLogger(__name__)
 
 
 class ProgressListener(StreamingQueryListener):
@@ -50,7 +54,10 @@ class ProgressListener(StreamingQueryListener):
 
     def onQueryProgress(self, event: QueryProgressEvent) -> None:  # noqa: D102
         for function in self._on_batch if event.progress.runId == self._run else ():
-            function(event.progress)
+            try:
+                function(event.progress)
+            except Exception:  # the others must not miss the batch
+                _log.exception("batch %d was not noted", event.progress.batchId)
 
     def onQueryIdle(self, event: QueryIdleEvent) -> None:  # noqa: D102
         for function in self._on_idle if event.runId == self._run else ():
@@ -69,5 +76,10 @@ class JavaListener(JStreamingQueryListener):
 
     def onQueryProgress(self, jevent: Any) -> None:  # noqa: D102
         report = json.loads(jevent.progress().json())
-        report["sources"] = [_RATES | source for source in report["sources"]]
+        report["sources"] = [_RATES | source | _as_texts(source) for source in report["sources"]]
         self.pylistener.onQueryProgress(QueryProgressEvent(StreamingQueryProgress.fromJson(report)))
+
+
+def _as_texts(source: Mapping[str, Any]) -> dict[str, str]:
+    offsets = {name: source[name] for name in _OFFSETS if name in source}
+    return {name: each if isinstance(each, str) else json.dumps(each) for name, each in offsets.items()}

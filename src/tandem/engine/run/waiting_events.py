@@ -13,44 +13,58 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from tandem.engine.declare.durations import durations_of
+from tandem.engine.declare.job_config import JobConfig
+from tandem.engine.declare.pipeline import Pipeline
 
-# How long an event waits if no parameter of the transform tells it.
+# An event waits up to this if the transform's durations may not be all that it does.
 _UNKNOWN_S = 86_400.0
 _BUCKETS = 100
-
-
-def longest_wait_s(transform: Callable[..., Any], parameters: Mapping[str, object]) -> float:
-    """Returns the longest time that an event can wait, in seconds.
-
-    The watermark must pass the event's time by this. It is the sum of the transform's durations, because a join may
-    feed a window. Without durations, it is a day.
-    """
-    defaults = {each.name: each.default for each in inspect.signature(transform).parameters.values()}
-    return sum(durations_of({**defaults, **parameters})) or _UNKNOWN_S
 
 
 class WaitingEvents:
     """Counts the events that wait, by event time.
 
-    An event waits until the watermark has passed its time by the longest wait. The events of a batch count as spread
+    An event waits until the watermark has passed its time by the usual wait. The events of a batch count as spread
     evenly between its oldest and its newest event time. All times are in milliseconds since the epoch.
 
     Args:
-        wait_s: how far the watermark must pass an event's time, in seconds.
+        usual_s: how far the watermark usually passes an event's time before the event leaves the state, in seconds.
+        longest_s: the same for any event.
         lateness_s: how far the watermark is behind the newest event time, in seconds.
 
     Attributes:
-        number: about how many events wait; 0 only if none does. Other threads may read it.
+        number: about how many events wait.
     """
 
-    def __init__(self, wait_s: float, lateness_s: float) -> None:
-        self._wait_ms, self._span_ms = round(wait_s * 1000), round((wait_s + lateness_s) * 1000)
+    def __init__(self, usual_s: float, longest_s: float, lateness_s: float) -> None:
+        self._usual_ms, self._longest_ms = round(usual_s * 1000), round(longest_s * 1000)
+        self._span_ms = round((usual_s + lateness_s) * 1000)
         self._width_ms = max(1, self._span_ms // _BUCKETS)
         self._counts: dict[int, float] = defaultdict(float)
+        self._newest_ms: int | None = None
+        self._watermark_ms = 0
         self.number = 0
+
+    @classmethod
+    def of(cls, pipeline: Pipeline, config: JobConfig) -> WaitingEvents:
+        """Returns those of a pipeline's job, which has no state yet.
+
+        The usual wait is the sum of the transform's durations, because a join may feed a window; without durations, it
+        is a day. A transform that is not one join may have longer windows in its code: there the longest wait is at
+        least a day.
+        """
+        usual_s = _sum_of_durations(pipeline.transform, config.parameters) or _UNKNOWN_S
+        longest_s = usual_s if pipeline.keeps_aside else max(usual_s, _UNKNOWN_S)
+        return cls(usual_s, longest_s, config.lateness_seconds)
+
+    @property
+    def may_wait(self) -> bool:
+        """Whether an event may wait for the watermark."""
+        return self._newest_ms is not None and self._watermark_ms < self._newest_ms + self._longest_ms
 
     def add(self, events: int, oldest_ms: int, newest_ms: int) -> None:
         """Adds the events of one stream in one batch."""
+        self._newest_ms = max(newest_ms, self._newest_ms or newest_ms)
         # The watermark soon passes what is older.
         first = max(oldest_ms, newest_ms - self._span_ms) // self._width_ms
         buckets = range(first, newest_ms // self._width_ms + 1)
@@ -59,8 +73,9 @@ class WaitingEvents:
         self._count()
 
     def advance(self, watermark_ms: int) -> None:
-        """Removes the events that the watermark has passed by the longest wait."""
-        limit_ms = watermark_ms - self._wait_ms
+        """Removes the events that the watermark has passed by the usual wait."""
+        self._watermark_ms = watermark_ms
+        limit_ms = watermark_ms - self._usual_ms
         for bucket in [each for each in self._counts if (each + 1) * self._width_ms <= limit_ms]:
             del self._counts[bucket]
         self._count()
@@ -68,7 +83,13 @@ class WaitingEvents:
     def clear(self) -> None:
         """Removes all events, as for a query without state."""
         self._counts.clear()
+        self._newest_ms = None
         self._count()
 
     def _count(self) -> None:
         self.number = math.ceil(round(math.fsum(self._counts.values()), 6))
+
+
+def _sum_of_durations(transform: Callable[..., Any], parameters: Mapping[str, object]) -> float:
+    defaults = {each.name: each.default for each in inspect.signature(transform).parameters.values()}
+    return sum(each for each in durations_of({**defaults, **parameters}) if each > 0)
