@@ -21,6 +21,7 @@ from tandem.errors import EnvironmentNotReadyError, TandemError
 from tandem.pipelines.orders_payments.streams import ORDERS
 from tandem.platforms import doctor, provision, rights, service_checks
 from tandem.platforms.doctor import Finding, examine
+from tandem.platforms.findings import findings as results
 from tandem.platforms.service_checks import kafka_rights, skew
 from tandem.settings.load import load
 from tandem.settings.model import Settings
@@ -60,10 +61,13 @@ def test_a_service_that_does_not_answer_is_bad_and_the_others_are_still_checked(
     tmp_path: Path, many_ports: int
 ) -> None:
     findings = found(settings(tmp_path, tmp_path, many_ports), running=True)
-    for check in ("Kafka", "Kafka's rights", "Kafka's clock", "MongoDB", "MongoDB's clock"):
+    for check in ("Kafka", "MongoDB"):
         assert findings[check].state == "bad"
         assert "not answer" in findings[check].value
         assert findings[check].fix
+    for check in ("Kafka's topics", "Kafka's rights", "record times", "Kafka's clock"):
+        assert findings[check] == Finding(check, "skipped", "needs the check 'Kafka', which failed")
+    assert findings["MongoDB's clock"].value == "needs the check 'MongoDB', which failed"
     assert findings["disk"].state in ("good", "bad")
 
 
@@ -78,6 +82,20 @@ def test_a_check_that_fails_keeps_no_other_from_being_made(
     assert (findings["mongod"].state, "timed out after 30 seconds" in findings["mongod"].value) == ("bad", True)
     assert findings["mongod"].fix
     assert findings["MongoDB"].state == "skipped"
+
+
+def test_a_check_is_made_if_the_needed_one_has_found_something_else() -> None:
+    def lacks_a_topic() -> str:
+        raise TandemError("Kafka lacks a topic", hint="create it")
+
+    def no_kafka() -> str:
+        raise EnvironmentNotReadyError("Kafka does not answer", hint="start it")
+
+    def shown(kafka: Callable[[], str]) -> list[tuple[str, str]]:
+        return [(each.check, each.state) for each in results({"Kafka": kafka, "Kafka's rights": lambda: "all"})]
+
+    assert shown(lacks_a_topic) == [("Kafka", "bad"), ("Kafka's rights", "good")]
+    assert shown(no_kafka) == [("Kafka", "bad"), ("Kafka's rights", "skipped")]
 
 
 def test_a_jar_that_is_not_the_one_of_the_lock_is_named(tmp_path: Path, many_ports: int) -> None:

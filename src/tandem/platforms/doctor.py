@@ -7,16 +7,11 @@ from __future__ import annotations
 
 import os
 import shutil
-import subprocess
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from platform import python_version
 from typing import assert_never
-
-from kafka.errors import KafkaError
-from pymongo.errors import PyMongoError
 
 from tandem import __version__
 from tandem.artifacts.cache import environment_sets
@@ -36,6 +31,7 @@ from tandem.platforms.compose.containers import Containers
 from tandem.platforms.compose.engine import check_builder, check_memory, find_engine
 from tandem.platforms.compose.folder import project_folder
 from tandem.platforms.compose.mounts import check_mounts
+from tandem.platforms.findings import Finding, findings
 from tandem.platforms.local_services.mongod import find_mongod, version_of
 from tandem.platforms.local_services.prepare import ports as embedded_ports
 from tandem.platforms.parity import runtime_of
@@ -46,23 +42,6 @@ from tandem.settings.sources import read_lines
 
 _MINIMUM_DISK_GIB = 2
 _MINIMUM_MEMORY_GIB = 4
-
-
-@dataclass(frozen=True)
-class Finding:
-    """The result of one check.
-
-    Attributes:
-        check: its name.
-        state: ``good``, ``bad``, or ``skipped`` if it does not apply now.
-        value: what was found, or why it was skipped.
-        fix: what to do; only if it is bad.
-    """
-
-    check: str
-    state: str
-    value: str
-    fix: str | None = None
 
 
 def examine(settings: Settings, *, running: bool) -> Iterator[Finding]:
@@ -86,8 +65,7 @@ def examine(settings: Settings, *, running: bool) -> Iterator[Finding]:
         "MongoDB": lambda: _when(running, lambda: service_checks.replica_set(settings)),
         "MongoDB's clock": lambda: _when(running, lambda: service_checks.mongo_clock(settings)),
     }
-    for name, check in {**own(settings, running), **shared}.items():
-        yield _found(name, check)
+    yield from findings({**own(settings, running), **shared})
     telemetry = settings.telemetry
     unused = unused_addresses(telemetry.otlp_endpoint, telemetry.openlineage_url)
     for name, answer in (effects() | unused).items():
@@ -106,20 +84,6 @@ def _own_checks(backend: Backend) -> Callable[[Settings, bool], Mapping[str, Cal
             return _rehearsal_checks
         case unknown:
             assert_never(unknown)
-
-
-def _found(name: str, check: Callable[[], str]) -> Finding:
-    try:
-        return Finding(name, "good", check())
-    except service_checks.Skipped as reason:
-        return Finding(name, "skipped", str(reason))
-    except TandemError as error:
-        return Finding(name, "bad", str(error), error.hint)
-    except (KafkaError, PyMongoError) as error:
-        return Finding(name, "bad", f"does not answer: {type(error).__name__}", service_checks.START)
-    except (OSError, subprocess.SubprocessError) as error:  # the other checks still run
-        message = " ".join(str(error).split())[:200] or type(error).__name__
-        return Finding(name, "bad", f"check failed: {message}", "fix it and run `tandem doctor` again")
 
 
 def _when(running: bool, check: Callable[[], str]) -> str:
