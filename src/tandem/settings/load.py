@@ -259,7 +259,7 @@ def _variable_of(name: str, environment: Mapping[str, str]) -> str:
 def _wrong(error: ValidationError, profile: str) -> UsageError:
     first = error.errors(include_url=False, include_input=False)[0]
     path = [str(part) for part in first["loc"]]
-    name, places = ".".join(path), places_tried(path, profile)
+    name, places = ".".join(path), places_tried([path], profile)
     message = first["msg"].removeprefix("Value error, ")
     if first["type"] != "extra_forbidden":
         return UsageError(

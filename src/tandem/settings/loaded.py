@@ -39,7 +39,7 @@ class LoadedSettings:
         Raises:
             UsageError: a required value is not set; the message names the setting and the places.
         """
-        require(self.settings, self.settings.required)
+        require(self.settings, self.settings.required, also=self.missing)
         add_to_this_process(self.secrets)
         return self.settings
 
@@ -56,17 +56,27 @@ class LoadedSettings:
         return settings
 
 
-def require(settings: Settings, names: Iterable[str]) -> None:
+def require(settings: Settings, names: Iterable[str], also: Iterable[str] = ()) -> None:
     """Raises if one of the settings, named ``section.key``, is not set.
 
+    Args:
+        settings: the settings.
+        names: the required ones.
+        also: further missing ones, which other commands require.
+
     Raises:
-        UsageError: the message names the setting and the places.
+        UsageError: the message names all that are missing, and the places.
     """
     if missing := missing_of(settings, names):
-        name, profile = missing[0], settings.profile
+        profile = settings.profile
+        those_are = f"setting {missing[0]} of profile {profile} is"
+        if len(missing) > 1:
+            those_are = f"settings {', '.join(missing)} of profile {profile} are"
+        further = [name for name in also if name not in missing]
         raise UsageError(
-            f"setting {name} of profile {profile} is required but not set ({places_tried(name.split('.'), profile)})",
-            hint=f"`tandem --profile {profile} config show` lists all settings and the missing ones",
+            f"{those_are} required but not set ({places_tried([name.split('.') for name in missing], profile)})",
+            hint=(f"to deploy, also set {', '.join(further)}; " if further else "")
+            + f"`tandem --profile {profile} config show` lists all settings and the missing ones",
         )
 
 
@@ -78,13 +88,14 @@ def missing_of(settings: Settings, names: Iterable[str]) -> tuple[str, ...]:
     )
 
 
-def places_tried(path: Sequence[str], profile: str) -> str:
-    """Returns the places that can set a value, for an error message."""
+def places_tried(paths: Sequence[Sequence[str]], profile: str) -> str:
+    """Returns the places that can set values, for an error message."""
     dotenv = dotenv_file(profile)
     absent = "" if dotenv.exists() else " (not there)"
     known = profiles().get(profile)
     own = f"{FILE}, " if known and known.file else ""
-    return f"looked at: {variable(path)}, {dotenv}{absent}, {own}profiles.toml, the pipeline's settings.toml"
+    variables = ", ".join(map(variable, paths))
+    return f"looked at: {variables}, {dotenv}{absent}, {own}profiles.toml, the pipeline's settings.toml"
 
 
 def flat(settings: Settings) -> Iterator[tuple[str, Any]]:
