@@ -38,9 +38,12 @@ class RehearsalJob:
     def __init__(self, cloud: DataprocJob, layout: Layout, supervisor: SupervisorProcess) -> None:
         self.settings = cloud.settings
         self._cloud, self._layout, self._supervisor = cloud, layout, supervisor
+        # What an interruption leaves behind while no job is deployed or stopped.
+        self._unfinished: str | None = None
 
     def submit(self) -> None:
         """Starts the stand-ins and deploys to them; see ``Job.submit``."""
+        self._unfinished = "the stand-ins are starting, and nothing was deployed"
         if not self._supervisor.running():
             self._supervisor.start(self.settings)
         self._await_stand_ins()
@@ -48,6 +51,7 @@ class RehearsalJob:
             # In the cloud, an administrator does this.
             services.admit(self.settings, Credentials(self.settings.home))
         self._supervisor.registry.add(self.settings)
+        self._unfinished = None
         self._cloud.submit()
 
     def wait_until_ready(self) -> None:
@@ -60,18 +64,18 @@ class RehearsalJob:
         check_running(self._supervisor, self.settings.profile)
         self._cloud.restart()
 
-    def stop(self) -> None:
+    def stop(self) -> bool:
         """Stops this pipeline's job, and the stand-ins if no other job is left.
 
         See ``Job.stop``.
         """
         mine, running = self.settings.pipeline, self._supervisor.running()
-        last = True
+        last, ran = True, False
         if running:
             try:
                 check_stand_ins(self._layout)
                 last = active_pipelines(self._cloud.deployment.services) in ([], [mine])
-                self._cloud.stop()
+                ran = self._cloud.stop()
             except TandemError as error:  # a stand-in has ended
                 if set(self._supervisor.registry.names()) - {mine}:
                     raise
@@ -81,7 +85,10 @@ class RehearsalJob:
         # An open connection would report on standard error that the server is stopping.
         self._cloud.close()
         if last:
-            self._supervisor.stop(forget=False)
+            self._unfinished = "the stand-ins were asked to end, and may still run"
+            ran |= self._supervisor.stop(forget=False).ran
+            self._unfinished = None
+        return ran
 
     def forget(self) -> Iterator[str]:
         """Deletes the pipeline's data, or all data if the stand-ins are stopped.
@@ -92,6 +99,10 @@ class RehearsalJob:
             yield from self._cloud.forget()
         elif deleted := self._supervisor.stop(forget=True).deleted:
             yield deleted
+
+    def unfinished(self) -> str:
+        """Returns what an interruption has left behind; see ``DeployedJob.unfinished``."""
+        return self._unfinished or self._cloud.unfinished()
 
     def status(self) -> dict[str, Any]:
         """Returns the object of ``tandem status --json``; see ``Job.status``."""
@@ -129,8 +140,7 @@ class RehearsalJob:
 
     def problem(self) -> str | None:
         """Returns the problem of a stand-in or of the job; see ``Job.problem``."""
-        if not self._supervisor.running():
-            return None
+        check_running(self._supervisor, self.settings.profile)
         return problem_of_stand_ins(self._layout) or self._cloud.problem()
 
     def _await_stand_ins(self) -> None:

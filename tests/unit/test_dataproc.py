@@ -13,6 +13,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from io import BytesIO
 from pathlib import Path
+from typing import NoReturn
 
 import grpc
 import pytest
@@ -35,7 +36,7 @@ from tandem.platforms.dataproc.deploy import Deployment
 from tandem.platforms.dataproc.environment import active_pipelines
 from tandem.platforms.dataproc.job import DataprocJob
 from tandem.platforms.dataproc.memory import with_memory
-from tandem.platforms.dataproc.plan import calls
+from tandem.platforms.dataproc.plan import calls, warnings
 from tandem.platforms.dataproc.release import release
 from tandem.platforms.dataproc.requests import SCOPE, batch_request, batches_parent, submit_request
 from tandem.platforms.dataproc.run_problems import problem_of, state_of
@@ -494,9 +495,104 @@ def test_a_pipeline_runs_in_one_of_the_services_only(settings: Settings, server:
     if before.cluster:
         before.cluster.ensure()
     run = before.jobs.submit(release(both[not now_serverless]), None)
-    with pytest.raises(TandemError, match=f"\\({run.id}\\), and both would use its checkpoint") as refused:
+    with pytest.raises(TandemError, match=f"the job {run.id} runs .*, and both would use its checkpoint") as refused:
         Deployment(both[now_serverless]).check_elsewhere()
-    assert f"TANDEM_GCP__SERVERLESS={str(not now_serverless).lower()} tandem destroy" in refused.value.hint
+    assert refused.value.hint == "first run `tandem destroy`"
+
+
+def without_services(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Replaces the bucket and MongoDB; a driver that does not stop is cancelled at once."""
+
+    def unreachable(_: Settings) -> NoReturn:
+        raise EnvironmentNotReadyError("no MongoDB in this test", hint="")
+
+    monkeypatch.setattr("tandem.platforms.dataproc.deploy.Bucket", lambda *_: Marks())
+    monkeypatch.setattr("tandem.platforms.dataproc.job.progress_of", unreachable)
+    monkeypatch.setattr("tandem.platforms.dataproc.runs.STOP_DEADLINE_S", 0.1)
+
+
+@pytest.mark.parametrize("now_serverless", [True, False])
+def test_a_job_is_shown_and_destroyed_after_the_settings_have_changed(
+    settings: Settings, server: Server, monkeypatch: pytest.MonkeyPatch, now_serverless: bool
+) -> None:
+    without_services(monkeypatch)
+    both = {each: in_bucket("some-bucket", serverless=each, service_account=ACCOUNT) for each in (True, False)}
+    before = Deployment(both[not now_serverless])
+    if before.cluster:
+        before.cluster.ensure()
+    run = before.jobs.submit(release(both[not now_serverless]), None)
+    job = DataprocJob(both[now_serverless])
+    shown = job.status()
+    assert (shown["job"]["pid_or_id"], shown["job"]["state"]) == (run.id, before.jobs.get(run.id).state)
+    assert f"gcp.serverless is {str(now_serverless).lower()} now; `tandem destroy` stops it" in shown["warnings"][0]
+    assert job.stop()
+    assert not before.jobs.get(run.id).active
+    assert before.any_cluster.find() is None
+    assert not job.stop()
+    assert DataprocJob(both[not now_serverless]).status()["warnings"] == []
+
+
+@pytest.mark.parametrize(
+    ("method", "left"),
+    [
+        ("check", "nothing was changed"),
+        ("_upload", "no job was submitted or stopped; topics, uploads and a cluster may have been created"),
+        ("jobs.stop", "the job OLD was asked to stop, and nothing replaces it"),
+        ("jobs.submit", "the job OLD has stopped, and it is unknown whether another one was submitted"),
+        (None, "the job NEW was submitted, and it is not known yet whether it works"),
+    ],
+)
+def test_an_interrupted_deployment_knows_what_it_has_left(
+    settings: Settings, server: Server, monkeypatch: pytest.MonkeyPatch, method: str | None, left: str
+) -> None:
+    def interrupt(*_: object) -> NoReturn:
+        raise KeyboardInterrupt
+
+    without_services(monkeypatch)
+    for name in ("create_topics", "check_rights", "create_collections"):
+        monkeypatch.setattr(f"tandem.platforms.dataproc.deploy.{name}", lambda *_: None)
+    job = DataprocJob(settings)
+    deployment = job.deployment
+    for name in ("check", "doubt", "_fetch_jars", "_upload"):
+        monkeypatch.setattr(deployment, name, lambda *_: None)
+    deployment.any_cluster.ensure()
+    old = deployment.jobs.submit(release(settings), None)
+    if method is None:
+        new = deployment.deploy(anew=True)
+        left = left.replace("NEW", new.id)
+    else:
+        *path, name = method.split(".")
+        monkeypatch.setattr(deployment.jobs if path else deployment, name, interrupt)
+        with pytest.raises(KeyboardInterrupt):
+            deployment.deploy(anew=True)
+    job.close()
+    assert job.unfinished() == left.replace("OLD", old.id)
+
+
+@pytest.mark.parametrize(
+    ("method", "left"),
+    [
+        ("check_earlier", "nothing was changed"),
+        ("jobs.stop", "the job ID was asked to stop; its cluster, if any, still costs money"),
+        ("cluster.delete", "the job ID has stopped, and the cluster tandem may still exist and cost money"),
+    ],
+)
+def test_an_interrupted_destroy_knows_what_it_has_left(
+    settings: Settings, server: Server, monkeypatch: pytest.MonkeyPatch, method: str, left: str
+) -> None:
+    def interrupt(*_: object) -> NoReturn:
+        raise KeyboardInterrupt
+
+    without_services(monkeypatch)
+    job = DataprocJob(settings)
+    job.deployment.any_cluster.ensure()
+    run = job.deployment.jobs.submit(release(settings), None)
+    *path, name = method.split(".")
+    owner = {"jobs": job.deployment.jobs, "cluster": Cluster}[path[0]] if path else job.deployment
+    monkeypatch.setattr(owner, name, interrupt)
+    with pytest.raises(KeyboardInterrupt):
+        job.stop()
+    assert job.unfinished() == left.replace("ID", run.id)
 
 
 @pytest.mark.parametrize(
@@ -693,6 +789,20 @@ def test_the_costs_of_a_serverless_batch_follow_its_memory(settings: Settings) -
     assert dcu().startswith("serverless: a driver and 2 executors of 4 vCPU, 10.7 DCU: about $0.64 an hour")
     assert dcu(memory="20g").startswith("serverless: a driver and 2 executors of 4 vCPU, 12.8 DCU: about $0.77 an hour")
     assert "8 vCPU, 15.6 DCU" in dcu(cores="8")
+
+
+@pytest.mark.parametrize(
+    ("own", "named"),
+    [
+        ({}, ["gcp.service_account", "gcp.subnetwork"]),
+        ({"subnetwork": "tandem"}, ["gcp.service_account"]),
+        ({"service_account": ACCOUNT, "subnetwork": "tandem"}, []),
+    ],
+)
+def test_the_plan_warns_of_what_google_would_choose(own: dict[str, str], named: list[str]) -> None:
+    told = list(warnings(in_bucket("some-bucket", **own)))
+    assert [each.partition(" is not set: ")[0] for each in told] == named
+    assert not list(warnings(load("rehearsal")))
 
 
 def test_a_machine_of_ones_own_size_is_counted_by_its_processors() -> None:

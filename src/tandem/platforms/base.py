@@ -58,8 +58,11 @@ class Job(Protocol):
             EnvironmentNotReadyError: something failed or did not start in time; the message names it.
         """
 
-    def stop(self) -> None:
-        """Stops the job after its current batch; the last job also stops the services."""
+    def stop(self) -> bool:
+        """Stops the job after its current batch; the last job also stops the services.
+
+        Returns whether there was anything to stop.
+        """
 
     def restart(self) -> None:
         """Restarts the job after its current batch; returns when it runs.
@@ -142,6 +145,12 @@ class DeployedJob(Job, Protocol):
         Topics of external streams and collections of lookups are kept.
 
         Yields what was deleted, as parts of a message, each after its deletion.
+        """
+
+    def unfinished(self) -> str:
+        """Returns what an interrupted command has left behind.
+
+        The command deploys or stops the job. The text is part of a message.
         """
 
 

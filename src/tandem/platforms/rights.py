@@ -5,13 +5,17 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
+import structlog
+
 from tandem.engine.declare.stream import Stream
-from tandem.platforms.provision import administrator
-from tandem.settings.model import KafkaSettings
+from tandem.errors import EnvironmentNotReadyError
+from tandem.platforms.provision import administrator, streams_of
+from tandem.settings.model import KafkaSettings, Settings
 
 _READ, _WRITE = "READ", "WRITE"
 # Kafka's error code for a topic that the user may not even describe.
 _NOT_AUTHORIZED = 29
+_log = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True)
@@ -90,3 +94,19 @@ def remedy(missing: Sequence[MissingRight]) -> str:
     rights = ", ".join(f"{right.operation} on {right.topic}" for right in missing)
     grant = f"grant the user {rights} (docs/guides/gcp.md lists the ACLs)"
     return grant if missing[0].stops else f"{grant}, or keep the topics' producers sending"
+
+
+def check_rights(settings: Settings) -> None:
+    """Warns of topics without WRITE right, which refuse control records.
+
+    The job can still join their records.
+
+    Raises:
+        EnvironmentNotReadyError: a right is missing without which the job stops.
+    """
+    kafka = settings.kafka
+    missing = missing_rights(kafka, *streams_of(settings.location))
+    if missing and missing[0].stops:
+        raise EnvironmentNotReadyError(in_words(kafka, missing), hint=remedy(missing))
+    if missing:
+        _log.warning(in_words(kafka, missing), hint=remedy(missing))

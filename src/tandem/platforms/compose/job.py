@@ -84,17 +84,18 @@ class ComposeJob:
         with progress_of(self.settings) as reader:
             wait_shown(what, probe, deadline_s=START_DEADLINE_S, hint=hint, interval_s=0.3)
 
-    def stop(self) -> None:
+    def stop(self) -> bool:
         """Removes the job's containers; see ``Job.stop``."""
         project, mine = self._project, self.settings.pipeline
         project.check_running(mine)
         if list(project.jobs()) == [mine]:
             project.down(volumes=False)
-            return
+            return True
         rest, services = project.compose(self.settings, without=mine), self._services
         self._start("rm", "--stop", "--force", services.job, services.named(SETUP))
         # All workers stay until the next start: any of them may run another job's executor.
         rest.run("up", "--detach", "--no-deps", "dashboard")
+        return True
 
     def status(self) -> dict[str, Any]:
         """Returns the object of ``tandem status --json``; see ``Job.status``."""

@@ -74,7 +74,9 @@ def _error_of(what: str, error: Exception, hint: str) -> TandemError:
             return EnvironmentNotReadyError(failed, hint=hint or "docs/guides/gcp.md lists what must exist before")
         case exceptions.Forbidden():
             denied = f"{what} is not allowed: {_message(error)}"
-            return EnvironmentNotReadyError(denied, hint="docs/guides/gcp.md lists the required roles")
+            return EnvironmentNotReadyError(
+                denied, hint="docs/guides/gcp.md lists the required roles; or correct gcp.project"
+            )
         case exceptions.Unauthorized() | GoogleAuthError():
             unknown = f"{what} failed, Google does not accept the login: {_message(error)}"
             return EnvironmentNotReadyError(unknown, hint="`gcloud auth application-default login`")

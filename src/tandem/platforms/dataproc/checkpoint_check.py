@@ -120,7 +120,8 @@ def _planned(settings: Settings, home: Path) -> str | None:
 def _misfit(settings: Settings, reason: str) -> TandemError:
     return TandemError(
         f"this version cannot resume from the checkpoint, and nothing was changed: {reason}",
-        hint=f"fix it, or start again: `tandem destroy`, remove {checkpoint_of(settings)}, `tandem deploy`",
+        hint=f"fix it, or start again: `tandem destroy`, delete the old documents if the message says so, remove "
+        f"{checkpoint_of(settings)}, `tandem deploy`; docs/guides/recovery.md has each step",
     )
 
 

@@ -10,12 +10,11 @@ import structlog
 
 from tandem.artifacts import ensure_jars
 from tandem.engine.declare.replay_range import ReplayRange
-from tandem.errors import EnvironmentNotReadyError, TandemError, UsageError
+from tandem.errors import TandemError, UsageError
 from tandem.job_files import RECONCILE, REPLAY, replay_arguments
 from tandem.local_spark.java import find_java
 from tandem.platforms.dataproc.batches import Batches
 from tandem.platforms.dataproc.bucket import Bucket
-from tandem.platforms.dataproc.calls import call
 from tandem.platforms.dataproc.checkpoint_check import doubt_of
 from tandem.platforms.dataproc.clients import Clients
 from tandem.platforms.dataproc.cluster import Cluster
@@ -25,6 +24,7 @@ from tandem.platforms.dataproc.memory import executor_of
 from tandem.platforms.dataproc.network import check_network
 from tandem.platforms.dataproc.release import Release, release
 from tandem.platforms.dataproc.runs import Run, Runs
+from tandem.platforms.dataproc.secret_check import check_secret
 from tandem.platforms.parity import runtime_of
 from tandem.platforms.provision import (
     check_kafka,
@@ -35,12 +35,13 @@ from tandem.platforms.provision import (
     indexes_of,
     streams_of,
 )
-from tandem.platforms.rights import in_words, missing_rights, remedy
+from tandem.platforms.rights import check_rights
 from tandem.runtimes import runtimes
 from tandem.settings.model import Settings
 
 _RECONCILE_DEADLINE_S = 3600.0
 _REPLAY_DEADLINE_S = 24 * 3600.0
+UNCHANGED = "nothing was changed"
 _log = structlog.get_logger(__name__)
 
 
@@ -54,7 +55,7 @@ class Deployment:
         bucket: the bucket of the releases and checkpoints.
         cluster: the job's cluster; None for serverless batches.
         jobs: the pipeline's runs in the service that the settings choose.
-        log: the output of their drivers.
+        unfinished: what an interruption would leave behind now, as part of a message.
     """
 
     def __init__(self, settings: Settings) -> None:
@@ -62,16 +63,43 @@ class Deployment:
         self._settings = settings
         self._clients = clients
         self.bucket = Bucket(settings, clients.storage)
-        self.cluster = None if settings.gcp.serverless else Cluster(settings, clients.clusters)
+        self.cluster = None if settings.gcp.serverless else self.any_cluster
         on_cluster: Runs = ClusterJobs(settings, clients.jobs, self.bucket)
         serverless: Runs = Batches(settings, clients.batches, self.bucket)
         self.jobs, self._elsewhere = (serverless, on_cluster) if settings.gcp.serverless else (on_cluster, serverless)
-        self.log = DriverLog(settings, clients, self.bucket, self.jobs)
+        self.unfinished = UNCHANGED
 
     @property
     def services(self) -> tuple[Runs, Runs]:
         """The runs in both of Dataproc's services, the chosen one first."""
         return self.jobs, self._elsewhere
+
+    @property
+    def any_cluster(self) -> Cluster:
+        """The cluster that the settings name, also if they choose serverless batches."""
+        return Cluster(self._settings, self._clients.clusters)
+
+    def newest(self) -> tuple[Runs, Run | None]:
+        """Returns the newest run, and the service that has it.
+
+        A run that is active in the other service comes first: the settings may have changed since it was submitted.
+        """
+        own = self.jobs.newest()
+        if own and own.active:
+            return self.jobs, own
+        other = self._elsewhere.newest()
+        return (self._elsewhere, other) if other and other.active else (self.jobs, own)
+
+    def elsewhere(self, service: Runs, run: Run | None) -> str | None:
+        """Returns a warning if a run is not in the service that the settings choose."""
+        if run is None or service is self.jobs:
+            return None
+        place, value = ("on a cluster", "true") if self._settings.gcp.serverless else ("as a serverless batch", "false")
+        return f"the job {run.id} runs {place}, but gcp.serverless is {value} now"
+
+    def log(self, service: Runs) -> DriverLog:
+        """Returns the output of the drivers of a service's runs."""
+        return DriverLog(self._settings, self._clients, self.bucket, service)
 
     def close(self) -> None:
         """Closes the connections to Google."""
@@ -138,7 +166,7 @@ class Deployment:
         references = (self._settings.kafka.job_password, self._settings.mongo.job_password)
         names = [(reference or "").removeprefix("gsm:") for reference in references]
         for name in names:
-            self._check_secret(name)
+            check_secret(self._clients, name)
         return names
 
     def check_elsewhere(self) -> None:
@@ -150,13 +178,10 @@ class Deployment:
             EnvironmentNotReadyError: Dataproc does not answer or denies access.
             TandemError: it runs there, or the region is wrong.
         """
-        newest, serverless = self._elsewhere.newest(), self._settings.gcp.serverless
+        newest = self._elsewhere.newest()
         if newest and newest.active:
-            raise TandemError(
-                f"the pipeline already runs {'on a cluster' if serverless else 'as a serverless batch'} ({newest.id}), "
-                "and both would use its checkpoint",
-                hint=f"stop that first: TANDEM_GCP__SERVERLESS={str(not serverless).lower()} tandem destroy",
-            )
+            where = self.elsewhere(self._elsewhere, newest)
+            raise TandemError(f"{where}, and both would use its checkpoint", hint="first run `tandem destroy`")
 
     def check_earlier(self) -> None:
         """Raises if a job of an earlier version of Tandem uses the checkpoint.
@@ -196,8 +221,9 @@ class Deployment:
         self._fetch_jars(made)
         if reason := self.doubt():
             _log.warning("cannot check here whether this version fits the checkpoint; the job will", reason=reason)
+        self.unfinished = "no job was submitted or stopped; topics, uploads and a cluster may have been created"
         create_topics(settings.kafka, *streams_of(settings.location))
-        self._check_rights()
+        check_rights(settings)
         create_collections(settings.mongo, indexes_of(settings.location))
         self._upload(made)
         if self.cluster:
@@ -206,10 +232,14 @@ class Deployment:
         if newest and newest.active:
             if newest.release == made.digest and not anew:
                 _log.info("this release is already running", job=newest.id)
+                self.unfinished = f"the job {newest.id} runs this version already, and was left alone"
                 return newest
             _log.info("stopping the running job after its current batch; the checkpoint is kept", job=newest.id)
+            self.unfinished = f"the job {newest.id} was asked to stop, and nothing replaces it"
             self.jobs.stop(newest)
+            self.unfinished = f"the job {newest.id} has stopped, and it is unknown whether another one was submitted"
         run = self.jobs.submit(made, newest.id if newest else None)
+        self.unfinished = f"the job {run.id} was submitted, and it is not known yet whether it works"
         _log.info("submitted", job=run.id, release=made.digest)
         return run
 
@@ -262,32 +292,3 @@ class Deployment:
         java = find_java(self._settings.java_home, runtimes().minimum_java)
         jars = runtime_of(self._settings).jars
         return ensure_jars(self._settings.cache_dir, java.program, (jars,))[jars]
-
-    def _check_rights(self) -> None:
-        """Warns of topics without WRITE right, which refuse control records.
-
-        The job can still join their records.
-
-        Raises:
-            EnvironmentNotReadyError: a right is missing without which the job stops.
-        """
-        kafka = self._settings.kafka
-        missing = missing_rights(kafka, *streams_of(self._settings.location))
-        if missing and missing[0].stops:
-            raise EnvironmentNotReadyError(in_words(kafka, missing), hint=remedy(missing))
-        if missing:
-            _log.warning(in_words(kafka, missing), hint=remedy(missing))
-
-    def _check_secret(self, name: str) -> None:
-        version = name if "/versions/" in name else f"{name}/versions/latest"
-        found = call(
-            f"looking for the secret {name}",
-            lambda: self._clients.secrets.get_secret_version(name=version, retry=None),
-            hint=f"`gcloud secrets create {name.split('/')[3]} --data-file=FILE`, or name another in ...job_password",
-        )
-        if found.state.name != "ENABLED":
-            number, secret = found.name.rpartition("/")[2], name.split("/")[3]
-            raise EnvironmentNotReadyError(
-                f"the secret {name} cannot be read: its version {number} is {found.state.name}",
-                hint=f"`gcloud secrets versions enable {number} --secret={secret}`, or add a version",
-            )

@@ -100,23 +100,27 @@ def _cluster(settings: Settings) -> str:
 
 def _job(settings: Settings) -> str:
     deployment = _deployment(settings)
-    newest = deployment.jobs.newest()
+    service, newest = deployment.newest()
     if newest is None or not newest.active:
         deployment.check_earlier()
+    # After an interrupted stop, for example.
+    idle = "; the stand-ins still run: `tandem destroy` ends them" if settings.backend == "rehearsal" else ""
     if newest is None:
-        return "no job was submitted"
+        return f"no job was submitted{idle}"
     if newest.state == "failed":
         raise TandemError(f"{newest.id} failed: {newest.details}", hint="`tandem logs job`")
+    if elsewhere := deployment.elsewhere(service, newest):
+        raise TandemError(elsewhere, hint="`tandem destroy` stops it; or set gcp.serverless back")
     if few := few_restarts(newest):
         raise TandemError(few, hint="`tandem submit`")
     left = "" if newest.restarts_left is None else f", {newest.restarts_left} restarts left"
-    return f"{newest.id}, {newest.state}, release {newest.release}{left}"
+    return f"{newest.id}, {newest.state}, release {newest.release}{left}{'' if newest.active else idle}"
 
 
 def _runtime(settings: Settings) -> str:
     if settings.backend == "rehearsal":
         raise Skipped("the stand-in uses this machine's versions; `tandem parity` compares them")
-    if _deployment(settings).jobs.newest() is None:
+    if _deployment(settings).newest()[1] is None:
         raise Skipped("no job has reported it yet")
     comparison = parity(settings)
     if comparison.differences:

@@ -14,9 +14,9 @@ import structlog
 from tandem.engine.declare.replay_range import ReplayRange
 from tandem.errors import EnvironmentNotReadyError, TandemError
 from tandem.job_files import RECONCILE, REPLAY
-from tandem.platforms.dataproc.deploy import Deployment
+from tandem.platforms.dataproc.deploy import UNCHANGED, Deployment
 from tandem.platforms.dataproc.run_problems import few_restarts, problem_of, silence_of, state_of
-from tandem.platforms.dataproc.runs import Run
+from tandem.platforms.dataproc.runs import Run, Runs
 from tandem.platforms.observe import batch_failed, has_committed, lag_of, reason_in, status
 from tandem.platforms.progress import progress_of
 from tandem.platforms.removal import remove_collections, remove_topics
@@ -42,6 +42,7 @@ class DataprocJob:
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
         self._submitted: Run | None = None
+        self._unfinished = UNCHANGED
 
     @cached_property
     def deployment(self) -> Deployment:
@@ -62,10 +63,10 @@ class DataprocJob:
 
     def wait_until_ready(self) -> None:
         """Waits for the job that was submitted last; see ``Job.wait_until_ready``."""
-        run = self._submitted or self._newest_submitted()
+        service, run = (self.deployment.jobs, self._submitted) if self._submitted else self._newest_submitted()
 
         def probe() -> None:
-            now = self.deployment.jobs.get(run.id)
+            now = service.get(run.id)
             newest = reader.newest()
             if not now.active:
                 why = problem_of(now, newest) or f"the job {run.id} ended: {now.details or now.state}"
@@ -78,29 +79,32 @@ class DataprocJob:
             what = "the job's first committed batch"
             wait_shown(what, probe, deadline_s=_FIRST_BATCH_DEADLINE_S, hint=_LOOK, interval_s=pace_s)
 
-    def stop(self) -> None:
+    def stop(self) -> bool:
         """Stops the pipeline's job after its current batch; see ``Job.stop``.
 
-        The cluster is deleted if Tandem created it and no other job is left on it.
+        It may be on a cluster or a serverless batch, whatever the settings choose now. The cluster is deleted if Tandem
+        created it and no other job is left on it.
         """
-        deployment = self.deployment
+        deployment, cluster = self.deployment, self.settings.gcp.cluster
         deployment.check_earlier()
-        newest = deployment.jobs.newest()
-        if newest and newest.active:
-            _log.info("stopping the job after its current batch", job=newest.id)
-            deployment.jobs.stop(newest)
-        if others := deployment.jobs.others_on_cluster():
-            _log.info(
-                "the cluster is kept, because other jobs run on it", cluster=self.settings.gcp.cluster, jobs=others
-            )
-        elif deployment.cluster and deployment.cluster.delete():
-            _log.info("the cluster is deleted", cluster=self.settings.gcp.cluster)
+        stopped = [run.id for service in deployment.services if (run := self._stop_in(service))]
+        others = [name for service in deployment.services for name in service.others_on_cluster()]
+        if others:
+            _log.info("the cluster is kept, because other jobs run on it", cluster=cluster, jobs=others)
+            return bool(stopped)
+        ended = f"the job {stopped[0]} has stopped, and " if stopped else ""
+        deployment.unfinished = f"{ended}the cluster {cluster} may still exist and cost money"
+        if deleted := deployment.any_cluster.delete():
+            _log.info("the cluster is deleted", cluster=cluster)
+        deployment.unfinished = "the job and its cluster are gone"
+        return bool(stopped) or deleted
 
     def forget(self) -> Iterator[str]:
         """Deletes the pipeline's data in Cloud Storage, Kafka and MongoDB.
 
         See ``DeployedJob.forget``.
         """
+        self.deployment.unfinished = "the job and its cluster are gone, and its data is deleted in part"
         if objects := self.deployment.bucket.remove_all():
             yield f"{objects} objects in gs://{self.settings.gcp.bucket}"
         if topics := remove_topics(self.settings.kafka, self.settings.location):
@@ -111,7 +115,7 @@ class DataprocJob:
 
     def status(self) -> dict[str, Any]:
         """Returns the object of ``tandem status --json``; see ``Job.status``."""
-        run, trouble = self._newest()
+        run, elsewhere, trouble = self._newest()
         without = "unknown" if trouble else "stopped"
         trouble = trouble or self._earlier(run)
         newest, behind, answered = None, None, False
@@ -133,6 +137,8 @@ class DataprocJob:
             dashboard=False,
         )
         found["job"]["restarts_left"] = run.restarts_left if run and run.active else None
+        if elsewhere:
+            found["warnings"].append(f"{elsewhere}; `tandem destroy` stops it")
         found["warnings"] += [few] if run and (few := few_restarts(run)) else []
         found["warnings"] += [gone] if run and answered and (gone := silence_of(run, newest, datetime.now(UTC))) else []
         return found
@@ -161,7 +167,7 @@ class DataprocJob:
     def problem(self) -> str | None:
         """Returns why the job failed permanently; see ``Job.problem``."""
         # A missing answer from Google may resolve by itself.
-        run, _ = self._newest()
+        run, *_ = self._newest()
         if run is None or run.active:
             return None
         newest = None
@@ -171,11 +177,17 @@ class DataprocJob:
 
     def logs(self, follow: bool = False, since: datetime | None = None) -> Iterator[LogLine]:
         """Yields the output of the newest job's driver; see ``Environment.logs``."""
-        yield from self.deployment.log.lines(self._newest_submitted(), follow=follow, since=since)
+        service, run = self._newest_submitted()
+        yield from self.deployment.log(service).lines(run, follow=follow, since=since)
+
+    def unfinished(self) -> str:
+        """Returns what an interruption has left behind; see ``DeployedJob.unfinished``."""
+        return self.deployment.unfinished if "deployment" in self.__dict__ else self._unfinished
 
     def close(self) -> None:
         """Closes the connection to Dataproc; a new one is opened when needed."""
         if "deployment" in self.__dict__:
+            self._unfinished = self.deployment.unfinished
             self.deployment.close()
             del self.deployment
 
@@ -203,16 +215,31 @@ class DataprocJob:
         The reason is in its log, else in Dataproc's state.
         """
         with suppress(TandemError):
-            if reason := reason_in("\n".join(line.text for line in self.deployment.log.lines(run))):
+            log = self.deployment.log(self.deployment.jobs)
+            if reason := reason_in("\n".join(line.text for line in log.lines(run))):
                 return reason
         return run.details or f"the job {run.id} is {run.state} and has not reported"
 
-    def _newest(self) -> tuple[Run | None, str | None]:
-        """Returns the newest job, or why it is unknown."""
+    def _stop_in(self, service: Runs) -> Run | None:
+        """Returns the run that was active in a service, after it has stopped."""
+        run = service.newest()
+        if run is None or not run.active:
+            return None
+        _log.info("stopping the job after its current batch", job=run.id)
+        self.deployment.unfinished = f"the job {run.id} was asked to stop; its cluster, if any, still costs money"
+        service.stop(run)
+        return run
+
+    def _newest(self) -> tuple[Run | None, str | None, str | None]:
+        """Returns the newest job, see ``Deployment.newest``, with two reasons.
+
+        The first is a warning if it is in the other service, the second one why the job is unknown.
+        """
         try:
-            return self.deployment.jobs.newest(), None
+            service, run = self.deployment.newest()
         except TandemError as error:
-            return None, str(error)
+            return None, None, str(error)
+        return run, self.deployment.elsewhere(service, run), None
 
     def _earlier(self, run: Run | None) -> str | None:
         """Returns a running job of an earlier Tandem, and the command that ends it.
@@ -227,12 +254,12 @@ class DataprocJob:
             return f"{error}; {error.hint}"
         return None
 
-    def _newest_submitted(self) -> Run:
-        run = self.deployment.jobs.newest()
+    def _newest_submitted(self) -> tuple[Runs, Run]:
+        service, run = self.deployment.newest()
         if run is None:
             self.deployment.check_earlier()
             raise EnvironmentNotReadyError("no job was submitted", hint="`tandem deploy` submits it")
-        return run
+        return service, run
 
 
 def _is_of(run: Run, newest: dict[str, Any] | None) -> bool:

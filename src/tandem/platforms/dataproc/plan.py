@@ -79,6 +79,17 @@ def calls(settings: Settings, release: Release) -> Iterator[Call]:
         yield Call("Dataproc", "SubmitJob", _json(submit_request(settings, release, None)), "unless this release runs")
 
 
+def warnings(settings: Settings) -> Iterator[str]:
+    """Yields what Google would choose for settings that are not set."""
+    if settings.gcp.service_account is None:
+        yield (
+            "gcp.service_account is not set: the machines act as Compute Engine's default service account, which has "
+            "too many rights"
+        )
+    if settings.gcp.subnetwork is None and settings.backend != "rehearsal":
+        yield "gcp.subnetwork is not set: the machines are in the network `default`, which may not exist"
+
+
 def _json(request: Any) -> Mapping[str, Any]:
     from google.protobuf.json_format import MessageToDict
 

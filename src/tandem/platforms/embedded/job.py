@@ -64,12 +64,11 @@ class EmbeddedJob:
         self._registry.add(self._configured(self._free_port()))
         self._supervisor.update()
 
-    def stop(self) -> None:
+    def stop(self) -> bool:
         """Stops the driver; see ``Job.stop``."""
         self._check_running()
         if self._supervisor.pipelines() == [self.settings.pipeline]:
-            self._supervisor.stop(forget=False)
-            return
+            return self._supervisor.stop(forget=False).ran
         service = self._service
         self._registry.remove(self.settings.pipeline)
         self._supervisor.update()
@@ -80,6 +79,7 @@ class EmbeddedJob:
 
         hint = f"look at {self._layout.log('supervisor')}"
         wait_shown(f"{service} to stop", probe, deadline_s=STOP_DEADLINE_S, hint=hint, interval_s=0.2)
+        return True
 
     def status(self) -> dict[str, Any]:
         """Returns the object of ``tandem status --json``; see ``Job.status``."""
