@@ -19,7 +19,7 @@ from tandem.cli.context import CommandContext
 from tandem.cli.options import RUN, examples, with_context
 from tandem.cli.plans import EventTime, close_streams, known_watermark, make_plan
 from tandem.cli.protection import Confirm, check_apart, confirm
-from tandem.cli.verification import SETTLE_SECONDS, verify_job, verify_set
+from tandem.cli.verification import SETTLE_SECONDS, explained_by_job, verify_job, verify_set
 from tandem.errors import TandemError, UsageError
 from tandem.foreign import inherited
 from tandem.platforms import Job
@@ -145,11 +145,13 @@ def produce(
     """
 
     def send(job: Job) -> None:
+        with explained_by_job(job):
+            watermark = _watermark(job)
         plan = make_plan(
             count=count,
             seed=seed,
             mix=mix,
-            watermark=_watermark(job),
+            watermark=watermark,
             event_time=event_time,
             rate=rate,
             span=timedelta(minutes=span_minutes),

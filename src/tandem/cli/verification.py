@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 from tandem.cli.backlog_progress import progress_of_backlog
 from tandem.cli.context import CommandContext
@@ -41,23 +43,36 @@ def verify_set(context: CommandContext, job: Job, suffix: str, *, as_json: bool)
 
 def compared(job: Job, deadline_s: float) -> Report:
     """Returns the comparison of the job's collections; see ``verify.verify``."""
-    try:
-        with progress() as display, progress_of_backlog(job.settings, display):
-            steps = steps_in(display)
-            return verify(job.settings, settle_deadline_s=deadline_s, problem=job.problem, progress=steps)
-    except TandemError:
-        # The job's problem explains more than a failed connection.
-        if problem := job.problem():
-            raise TandemError(problem, hint=RESUMES) from None
-        raise
+    with explained_by_job(job), progress() as display, progress_of_backlog(job.settings, display):
+        steps = steps_in(display)
+        return verify(job.settings, settle_deadline_s=deadline_s, problem=job.problem, progress=steps)
 
 
 def compared_set(job: Job, suffix: str) -> Report:
     """Returns the comparison of the collections of a replay; see ``verify_replayed``."""
     settings = job.settings
-    with database_of(settings.mongo, "read the collections") as database, progress() as display:
+    with (
+        explained_by_job(job),
+        database_of(settings.mongo, "read the collections") as database,
+        progress() as display,
+    ):
         span = check_replayed(database, settings.location, suffix).span
         return verify_replayed(settings, database, span, steps_in(display))
+
+
+@contextmanager
+def explained_by_job(job: Job) -> Iterator[None]:
+    """Raises the job's problem instead of an error that it explains.
+
+    Raises:
+        TandemError: the job has a problem, or the ``with`` statement has failed.
+    """
+    try:
+        yield
+    except TandemError:
+        if problem := job.problem():
+            raise TandemError(problem, hint=RESUMES) from None
+        raise
 
 
 def steps_in(display: ProgressDisplay) -> OnProgress:
