@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import sys
 from dataclasses import asdict
 from typing import Annotated, Any
 
 import typer
 
 from tandem.cli.context import CommandContext
+from tandem.cli.interruption import interruption_explained
 from tandem.cli.lifecycle import warn_of_topics
 from tandem.cli.options import CLOUD, examples, with_context
 from tandem.cli.protection import Confirm, check_apart, confirm, confirm_version
@@ -50,9 +52,11 @@ def deploy(
     _in_the_cloud(context.settings)
     context.check_conflicts()
     confirm_version(context, name)
-    context.for_each_job(lambda job: _deploy(job, wait))
+    with interruption_explained(context, "deploy"):
+        context.for_each_job(lambda job: _deploy(job, wait))
     warn_of_topics(context)
-    context.say("the job is running; `tandem status` shows its progress, `tandem destroy` stops it and its costs")
+    state = "the job is running" if wait else "the job was submitted"
+    context.say(f"{state}; `tandem status` shows its progress, `tandem destroy` stops it and its costs")
 
 
 @app.command(
@@ -76,20 +80,20 @@ def destroy(
     settings = context.settings
     _in_the_cloud(settings)
     pipelines = ", ".join(context.pipelines)
-    cluster = (
-        "" if settings.gcp.serverless else f" and its cluster {settings.gcp.cluster}, unless other jobs run on it,"
-    )
-    what = f"the job of {pipelines}{cluster} in {settings.gcp.project}"
+    if_any = ", if there is one and" if settings.gcp.serverless else ","
+    cluster = f"its cluster {settings.gcp.cluster}{if_any} unless other jobs run on it,"
+    what = f"the job of {pipelines} and {cluster} in {settings.gcp.project}"
     if data:
         what += f", and permanently delete {'; '.join(_data_of(job.settings) for job in context.jobs)}"
         check_apart(context, f"destroy {what}")
     confirmed = confirm(context, f"destroy {what}", name) is not None
-    if not (yes or confirmed) and not typer.confirm(f"destroy {what}?", err=True):
-        raise typer.Abort
-    deleted: list[str] = []
+    if not (yes or confirmed):
+        _ask(f"destroy {what}?")
+    stopped, deleted = list[str](), list[str]()
 
     def stop(job: Job) -> None:
-        job.stop()
+        if job.stop():
+            stopped.append(job.settings.pipeline)
         if data and isinstance(job, DeployedJob):
             with work_shown("deleting the data"):
                 for part in job.forget():
@@ -97,11 +101,28 @@ def destroy(
                     context.say(f"deleted {part}")
                     deleted.append(part)
 
-    context.for_each_job(stop)
-    if not data:
-        context.say("destroyed; topics, collections and checkpoint are kept")
-    else:
-        context.say("destroyed" if deleted else "destroyed; there was no data to delete")
+    with interruption_explained(context, "destroy --data" if data else "destroy"):
+        context.for_each_job(stop)
+    done = "destroyed" if stopped else "there was no job or cluster to destroy"
+    kept = "topics, collections and checkpoint are kept" if not data else "there was no data to delete"
+    context.say(done if deleted else f"{done}; {kept}")
+
+
+def _ask(question: str) -> None:
+    """Raises if the user does not agree.
+
+    Raises:
+        UsageError: the answer is another one than yes, or there is no terminal.
+    """
+    try:
+        agreed = typer.confirm(question, err=True)
+    except typer.Abort:
+        agreed = False
+    if not sys.stdin.isatty():
+        # No answer has ended the question's line.
+        print(file=sys.stderr)
+    if not agreed:
+        raise UsageError("not confirmed, so nothing was changed", hint="answer y, or use --yes")
 
 
 def _deploy(job: Job, wait: bool) -> None:
@@ -133,7 +154,7 @@ def parity(
     if as_json:
         print(json.dumps({"lines": comparison.lines, "differences": comparison.differences}))
     else:
-        for line in comparison.lines:
+        for line in (("component", "job", "cloud"), *comparison.lines):
             print("\t".join(line))
     if comparison.differences:
         raise TandemError(
@@ -155,7 +176,7 @@ def _show_plan(context: CommandContext, loaded: LoadedSettings, *, as_json: bool
     check_libraries("gcp")
     from tandem.platforms.dataproc.costs import notes
     from tandem.platforms.dataproc.memory import note
-    from tandem.platforms.dataproc.plan import calls
+    from tandem.platforms.dataproc.plan import calls, warnings
     from tandem.platforms.dataproc.release import release
 
     settings = loaded.shown()
@@ -164,7 +185,8 @@ def _show_plan(context: CommandContext, loaded: LoadedSettings, *, as_json: bool
     missing = loaded.missing
     if as_json:
         plan: dict[str, Any] = {"release": made.digest, "calls": [asdict(call) for call in planned]}
-        print(json.dumps({**plan, "memory": note(settings), "costs": costs, "not_set": missing}))
+        plan |= {"memory": note(settings), "costs": costs, "warnings": list(warnings(settings)), "not_set": missing}
+        print(json.dumps(plan))
         return
     print(f"release {made.digest} of {settings.pipeline}")
     for number, call in enumerate(planned, 1):
@@ -173,8 +195,11 @@ def _show_plan(context: CommandContext, loaded: LoadedSettings, *, as_json: bool
         # Without the braces of the outermost object.
         print("\n".join(f"     {line[2:]}" for line in lines[1:-1]))
     print(note(settings))
-    print("approximate costs, by the list prices of us-central1:")
+    free = "; the stand-ins cost nothing" if settings.backend == "rehearsal" else ""
+    print(f"approximate costs, by the list prices of us-central1{free}:")
     print("\n".join(f"  - {line}" for line in costs))
+    for warning in warnings(settings):
+        print(f"warning: {warning}")
     if missing:
         own = profiles()[settings.profile].file
         table = f" or [profile.{settings.profile}] of {own.name}" if own else ""

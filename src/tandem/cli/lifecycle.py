@@ -10,6 +10,7 @@ from typing import Annotated, Any
 import typer
 
 from tandem.cli.context import CommandContext
+from tandem.cli.interruption import interruption_explained
 from tandem.cli.options import RUN, examples, with_context
 from tandem.cli.protection import Confirm, confirm, confirm_version
 from tandem.errors import EnvironmentNotReadyError, TandemError, UsageError
@@ -39,9 +40,11 @@ def up(
     if isinstance(context.job, DeployedJob):
         # In the cloud, `up` replaces a job of another version.
         confirm_version(context, name)
-    context.for_each_job(lambda job: job.submit(), titles=False)
+    with interruption_explained(context, "up"):
+        context.for_each_job(lambda job: job.submit(), titles=False)
+        if wait:
+            context.for_each_job(lambda job: job.wait_until_ready())
     if wait:
-        context.for_each_job(lambda job: job.wait_until_ready())
         warn_of_topics(context)
     status = context.job.status()
     context.say(f"Kafka     {status['kafka']['bootstrap']}")
@@ -123,7 +126,8 @@ def submit(context: CommandContext, name: Confirm = None) -> None:
     the checkpoint, type the profile's name, or use --confirm.
     """
     confirm_version(context, name)
-    context.for_each_job(lambda job: job.restart())
+    with interruption_explained(context, "deploy"):
+        context.for_each_job(lambda job: job.restart())
     warn_of_topics(context)
     context.say("the job is running")
 

@@ -57,15 +57,23 @@ def _fail(error: TandemError, *, debug: bool) -> NoReturn:
 def interrupt_by_signals() -> None:
     """Lets SIGTERM and SIGHUP end the command as Ctrl-C does.
 
-    A closed terminal sends SIGHUP, unless it is ignored, as with ``nohup``.
+    A closed terminal sends SIGHUP. Ctrl-C and SIGHUP may be ignored, as with ``nohup``.
     """
     signal.signal(signal.SIGTERM, _interrupt)
-    if signal.getsignal(signal.SIGHUP) != signal.SIG_IGN:
-        signal.signal(signal.SIGHUP, _interrupt)
+    for number in (signal.SIGINT, signal.SIGHUP):
+        if signal.getsignal(number) != signal.SIG_IGN:
+            signal.signal(number, _interrupt)
 
 
 def _interrupt(*_: object) -> NoReturn:
+    # A library's object that is only half created now fails when it is deleted, for example one of gRPC's. Python would
+    # print a stack trace.
+    sys.unraisablehook = _ignore
     raise KeyboardInterrupt
+
+
+def _ignore(_: object) -> None:
+    pass
 
 
 if __name__ == "__main__":

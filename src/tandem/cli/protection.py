@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from contextlib import suppress
 from typing import Annotated
 
 import typer
@@ -32,7 +33,8 @@ def confirm(context: CommandContext, what: str, name: str | None) -> str | None:
     settings = context.settings
     if settings.protected and name is None and sys.stdin.isatty():
         question = f"the profile {settings.profile} is protected, and this would {what}; type its name to continue"
-        name = typer.prompt(question, default="", show_default=False, err=True)
+        with suppress(typer.Abort):  # no answer is no confirmation
+            name = typer.prompt(question, default="", show_default=False, err=True)
     check_confirmed(settings, what, name)
     return name
 
