@@ -7,13 +7,19 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from unittest.mock import patch
 
 import pytest
+from typer.testing import CliRunner
 
 from tandem.cli import records
+from tandem.cli.app import app
 from tandem.cli.context import CommandContext
+from tandem.cli.main import INTERRUPTED
 from tandem.errors import TandemError
 from tandem.platforms import Job
+from tandem.platforms.dataproc.job import DataprocJob
+from tandem.platforms.parity import Parity
 from tandem.runtimes import runtimes
 from tandem.settings.profiles import profiles
 from tests.readme import commands_of, run
@@ -35,15 +41,30 @@ SETTINGS = {
 NOBODY = {"HOME": "/nonexistent", "PATH": os.environ["PATH"], "NO_GCE_CHECK": "true"}
 
 
-def tandem(folder: Path, *arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
+def tandem(folder: Path, *arguments: str, answer: str = "", **variables: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [sys.executable, "-m", "tandem", *arguments],
         cwd=folder,
         env={**NOBODY, **variables},
+        input=answer,
         capture_output=True,
         text=True,
         check=False,
     )
+
+
+@pytest.fixture
+def cloud(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> CliRunner:
+    """Runs commands in this process, in a cloud whose jobs do nothing."""
+    monkeypatch.chdir(tmp_path)
+    for name, value in SETTINGS.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setattr(CommandContext, "check_conflicts", lambda _: None)
+    for module in ("cloud", "lifecycle"):
+        monkeypatch.setattr(f"tandem.cli.{module}.warn_of_topics", lambda _: None)
+    for method in ("submit", "wait_until_ready", "restart", "stop", "forget"):
+        monkeypatch.setattr(DataprocJob, method, lambda _: ())
+    return CliRunner()
 
 
 def lines_of(done: subprocess.CompletedProcess[str]) -> list[str]:
@@ -99,15 +120,115 @@ def test_the_doctor_says_what_the_cloud_lacks(tmp_path: Path) -> None:
     assert done.returncode == 3
     found = {each["check"]: each for each in json.loads(done.stdout)}
     assert found["settings"]["value"] == "project some-project, region europe-west3"
-    for check in ("login", "bucket", "secrets", "cluster", "job"):
-        assert (found[check]["state"], found[check]["value"]) == ("bad", "no login for Google Cloud was found")
+    assert (found["login"]["state"], found["login"]["value"]) == ("bad", "no login for Google Cloud was found")
+    for check in ("roles", "APIs", "network", "bucket", "bucket's costs", "secrets", "cluster", "job", "runtime"):
+        assert (found[check]["state"], found[check]["value"]) == ("skipped", "needs the check 'login', which failed")
     assert "env:NOT_SET" in found["Kafka"]["value"]
+    for check, needs in (("Kafka's rights", "Kafka"), ("Kafka's clock", "Kafka"), ("MongoDB's clock", "MongoDB")):
+        assert (found[check]["state"], found[check]["value"]) == ("skipped", f"needs the check {needs!r}, which failed")
+    assert "failed checks: login, Kafka, MongoDB" in done.stderr
 
 
-def test_to_destroy_without_an_answer_destroys_nothing(tmp_path: Path) -> None:
-    done = tandem(tmp_path, "--profile", "gcp", "destroy", **SETTINGS)
-    assert done.returncode == 130
+@pytest.mark.parametrize("answer", ["", "n\n", "\n"])
+def test_to_destroy_without_a_confirmation_destroys_nothing(tmp_path: Path, answer: str) -> None:
+    done = tandem(tmp_path, "--profile", "gcp", "destroy", answer=answer, **SETTINGS)
+    assert done.returncode == 2
     assert "destroy the job of orders_payments and its cluster tandem, unless other jobs run on it" in done.stderr
+    assert done.stderr.splitlines()[-2:] == [
+        "error: not confirmed, so nothing was changed",
+        "hint: answer y, or use --yes",
+    ]
+
+
+def test_all_missing_settings_are_named_at_once(tmp_path: Path) -> None:
+    done = tandem(tmp_path, "--profile", "gcp", "status", TANDEM_KAFKA__USERNAME="key")
+    error, hint = lines_of(done)
+    assert error.startswith("error: settings kafka.bootstrap, kafka.password of profile gcp are required but ")
+    assert "TANDEM_KAFKA__BOOTSTRAP, TANDEM_KAFKA__PASSWORD, .env.gcp (not there)" in error
+    assert "kafka.username" not in error
+    assert hint.startswith("hint: to deploy, also set gcp.project, gcp.region, gcp.bucket, ")
+    assert "mongo.job_password" in hint
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("`tandem up` or `tandem down`", "`tandem --profile staging up` or `tandem --profile staging down`"),
+        ("`tandem --pipeline a up`", "`tandem --profile staging --pipeline a up`"),
+        ("`tandem --profile gcp up`", "`tandem --profile gcp up`"),
+        ("`tandem --help` lists", "`tandem --help` lists"),
+        ("the package `tandem`", "the package `tandem`"),
+    ],
+)
+def test_commands_in_messages_have_the_profile_of_the_command(text: str, told: str) -> None:
+    assert CommandContext(profile="staging").told(text) == told
+    # Without the option, the same profile is chosen again.
+    assert CommandContext().told(text) == text
+
+
+@pytest.mark.parametrize(("stopped", "said"), [(True, "destroyed; topics"), (False, "there was no job or cluster to")])
+def test_destroy_says_whether_there_was_anything(cloud: CliRunner, stopped: bool, said: str) -> None:
+    with patch.object(DataprocJob, "stop", lambda _: stopped):
+        assert said in cloud.invoke(app, ["--profile", "gcp", "destroy", "--yes"]).stderr
+
+
+@pytest.mark.parametrize(
+    ("wait", "said"),
+    [("--wait", "is running; `tandem --profile gcp status`"), ("--no-wait", "was submitted; ")],
+)
+def test_a_submitted_job_is_not_called_running(cloud: CliRunner, wait: str, said: str) -> None:
+    assert said in cloud.invoke(app, ["--profile", "gcp", "deploy", wait]).stderr
+
+
+@pytest.mark.parametrize(
+    ("command", "method", "following"),
+    [
+        (("deploy",), "submit", "deploy"),
+        (("deploy",), "wait_until_ready", "deploy"),
+        (("submit",), "restart", "deploy"),
+        (("up",), "submit", "up"),
+        (("destroy", "--yes"), "stop", "destroy"),
+        (("destroy", "--yes", "--data"), "forget", "destroy --data"),
+    ],
+)
+@pytest.mark.parametrize("named", [(), ("--pipeline", "orders_payments")])
+def test_an_interruption_is_explained(
+    cloud: CliRunner, named: tuple[str, ...], command: tuple[str, ...], method: str, following: str
+) -> None:
+    with (
+        patch.object(DataprocJob, method, side_effect=KeyboardInterrupt),
+        patch.object(DataprocJob, "unfinished", lambda _: "the old job stops"),
+    ):
+        done = cloud.invoke(app, ["--profile", "gcp", *named, *command])
+    assert done.exit_code == INTERRUPTED
+    options = " ".join(("--profile gcp", *named))
+    assert done.stderr.splitlines()[-2:] == [
+        "error: interrupted: orders_payments: the old job stops",
+        f"hint: run `tandem {options} {following}`",
+    ]
+
+
+def test_an_interruption_prints_no_trace_of_a_half_made_object() -> None:
+    code = (
+        "import os, signal; from tandem.cli.main import interrupt_by_signals\n"
+        "interrupt_by_signals()\n"
+        "class Call:\n"
+        "    def __init__(self): os.kill(os.getpid(), signal.SIGINT); self.state = 1\n"
+        "    def __del__(self): self.state\n"
+        "try: Call()\n"
+        "except KeyboardInterrupt: print('interrupted')\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert (done.stdout, done.stderr) == ("interrupted\n", "")
+    usual = code.replace("interrupt_by_signals()", "")
+    assert "AttributeError" in subprocess.run([sys.executable, "-c", usual], capture_output=True, text=True).stderr
+
+
+def test_a_comparison_of_versions_has_a_header(cloud: CliRunner) -> None:
+    table = Parity(runtimes().default, (("spark", "4.2.0", "4.2.0"),), ())
+    with patch("tandem.cli.cloud.compared", lambda _: table):
+        shown = cloud.invoke(app, ["--profile", "gcp", "parity"]).stdout
+    assert shown == "component\tjob\tcloud\nspark\t4.2.0\t4.2.0\n"
 
 
 def test_the_plan_has_a_job_for_each_pipeline_on_one_cluster(tmp_path: Path) -> None:
@@ -132,7 +253,7 @@ def test_the_plan_itself_names_the_missing_settings(tmp_path: Path) -> None:
 def test_down_does_not_reach_into_the_cloud(tmp_path: Path) -> None:
     done = tandem(tmp_path, "--profile", "gcp", "down", "--volumes", **SETTINGS)
     assert done.returncode == 2
-    assert lines_of(done)[1] == "hint: use `tandem destroy`"
+    assert lines_of(done)[1] == "hint: use `tandem --profile gcp destroy`"
 
 
 @pytest.mark.parametrize(

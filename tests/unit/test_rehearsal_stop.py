@@ -8,14 +8,21 @@ import socket
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from subprocess import Popen
+from typing import NoReturn
 
 import pytest
 from structlog.testing import capture_logs
+from typer.testing import CliRunner
 
+from tandem.cli import doctor
+from tandem.cli.app import app
+from tandem.cli.context import CommandContext
+from tandem.errors import EnvironmentNotReadyError
 from tandem.platforms.base import Stopped
 from tandem.platforms.dataproc import calls
 from tandem.platforms.dataproc.environment import DataprocEnvironment
 from tandem.platforms.dataproc.job import DataprocJob
+from tandem.platforms.local_services.supervisor_process import SupervisorProcess
 from tandem.settings.load import load
 from tandem.settings.model import Settings
 from tandem.supervision.process import Identity, alive, identify, kill, spawn, write_identity
@@ -95,3 +102,42 @@ def test_a_driver_that_outlived_supervisor_and_stand_ins_is_ended(settings: Sett
     kill(supervisor)
     assert RehearsalEnvironment(settings).stop() == Stopped(ran=True)
     assert not alive(driver)
+
+
+@pytest.mark.parametrize("command", [("verify",), ("verify", "--into", "new"), ("produce", "--count", "1")])
+def test_a_command_says_that_the_stand_ins_do_not_run(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch, command: tuple[str, ...]
+) -> None:
+    monkeypatch.setenv("TANDEM_STATE_DIR", str(settings.state_dir))
+    error = CliRunner().invoke(app, ["--profile", "rehearsal", *command]).exception
+    assert isinstance(error, EnvironmentNotReadyError)
+    assert (str(error), error.hint) == ("nothing runs", "start it with `tandem --profile rehearsal up`")
+
+
+def test_an_interrupted_start_and_stop_of_the_stand_ins_are_known(
+    settings: Settings, start: Start, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupt(*_: object, **__: object) -> NoReturn:
+        raise KeyboardInterrupt
+
+    job = RehearsalEnvironment(settings).job(settings)
+    assert job.unfinished() == "nothing was changed"
+    monkeypatch.setattr(SupervisorProcess, "start", interrupt)
+    with pytest.raises(KeyboardInterrupt):
+        job.submit()
+    assert job.unfinished() == "the stand-ins are starting, and nothing was deployed"
+    start("failed")
+    monkeypatch.setattr(SupervisorProcess, "stop", interrupt)
+    with pytest.raises(KeyboardInterrupt):
+        job.stop()
+    assert job.unfinished() == "the stand-ins were asked to end, and may still run"
+
+
+def test_stand_ins_without_a_job_are_running_for_the_doctor(
+    settings: Settings, start: Start, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TANDEM_STATE_DIR", str(settings.state_dir))
+    context = CommandContext("rehearsal")
+    assert not doctor._running(context)  # noqa: SLF001
+    start("running")
+    assert doctor._running(context)  # noqa: SLF001

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -16,6 +17,9 @@ from tandem.platforms.conflicts import check_conflicts
 from tandem.settings.load import chosen_profile, load, read_settings
 from tandem.settings.loaded import LoadedSettings
 from tandem.settings.model import Settings
+
+# A command in a message; those that name a profile, or that need none, are left alone.
+_COMMAND = re.compile(r"`tandem(?= (?!--profile\b|--help\b))")
 
 
 @dataclass
@@ -154,7 +158,14 @@ class CommandContext:
 
     def say(self, text: str) -> None:
         """Prints a line for the user to standard error."""
-        print(located(text), file=sys.stderr, flush=True)
+        print(self.told(text), file=sys.stderr, flush=True)
+
+    def told(self, text: str) -> str:
+        """Returns a message as the user can follow it.
+
+        Its commands have the profile that this command was given, and its pages the paths of this machine.
+        """
+        return located(_COMMAND.sub(f"`tandem --profile {self.profile}", text) if self.profile else text)
 
     def _read(self) -> LoadedSettings:
         return read_settings(self.chosen[0], {"pipeline": self.pipeline} if self.pipeline else None)

@@ -12,9 +12,9 @@ from rich.text import Text
 
 from tandem.cli.context import CommandContext
 from tandem.cli.options import INSPECT, examples, with_context
-from tandem.documentation import located
 from tandem.errors import EnvironmentNotReadyError, TandemError
 from tandem.platforms.doctor import examine
+from tandem.platforms.running import running
 from tandem.progress_display import work_shown
 
 app = typer.Typer()
@@ -41,10 +41,10 @@ def doctor(
         table = Table(box=None, show_header=False, pad_edge=False)
         for finding in findings:
             table.add_row(
-                Text(finding.state, style=_COLOURS[finding.state]), finding.check, Text(located(finding.value))
+                Text(finding.state, style=_COLOURS[finding.state]), finding.check, Text(context.told(finding.value))
             )
             if finding.fix:
-                table.add_row("", "", Text(located(f"fix: {finding.fix}")))
+                table.add_row("", "", Text(context.told(f"fix: {finding.fix}")))
         context.out.print(table)
     bad = [finding.check for finding in findings if finding.state == "bad"]
     if bad:
@@ -52,6 +52,9 @@ def doctor(
 
 
 def _running(context: CommandContext) -> bool:
+    # The services may run without this job, such as after an interrupted stop.
+    if context.settings.profile in running():
+        return True
     try:
         return bool(context.job.status()["job"]["state"] != "stopped")
     except TandemError:  # one of the checks reports an engine that does not answer

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import time
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Annotated, Any
 
 import typer
@@ -16,7 +16,6 @@ from rich.text import Text
 from tandem.cli.context import CommandContext
 from tandem.cli.moment import moment
 from tandem.cli.options import INSPECT, examples, with_context
-from tandem.documentation import located
 from tandem.errors import TandemError
 from tandem.progress_display import work_shown
 from tandem.settings.editor_schema import schema_text
@@ -54,7 +53,7 @@ def status(
     if as_json:
         print(json.dumps(shown))
     else:
-        context.out.print(status_table(shown))
+        context.out.print(status_table(shown, context.told))
 
 
 def collected(context: CommandContext) -> dict[str, Any]:
@@ -100,14 +99,18 @@ def _watch(context: CommandContext, *, as_json: bool) -> None:
             while len(seen) > 2 and now - seen[1][0] >= _RATE_S:
                 seen.popleft()
             rate = max(0.0, (seen[-1][1] - seen[0][1]) / (now - seen[0][0])) if len(seen) > 1 else None
-            live.update(
-                status_table({**shown, "records a second": "-" if rate is None else f"{rate:.0f}"}), refresh=True
-            )
+            shown["records a second"] = "-" if rate is None else f"{rate:.0f}"
+            live.update(status_table(shown, context.told), refresh=True)
             time.sleep(_WATCH_S)
 
 
-def status_table(shown: dict[str, Any]) -> Table:
-    """Returns the status as a table that fits any terminal width."""
+def status_table(shown: dict[str, Any], told: Callable[[str], str] = str) -> Table:
+    """Returns the status as a table that fits any terminal width.
+
+    Args:
+        shown: the status.
+        told: changes a message, see ``CommandContext.told``.
+    """
     table = Table(show_header=False, box=None)
     # Long addresses are folded, because a redrawn table must not be wider than the terminal.
     table.add_column(no_wrap=True)
@@ -115,7 +118,7 @@ def status_table(shown: dict[str, Any]) -> Table:
     _, *others = shown["pipelines"]
     further = {other["pipeline"]: {name: other[name] for name in other if name != "pipeline"} for other in others}
     for name, value in _flat({**shown, "pipelines": further}):
-        table.add_row(name, "-" if value is None else located(str(value)))
+        table.add_row(name, "-" if value is None else told(str(value)))
     return table
 
 

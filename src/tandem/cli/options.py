@@ -12,6 +12,7 @@ import typer
 from tandem.cli.completion import pipeline_names, profile_names
 from tandem.cli.context import CommandContext
 from tandem.cli.verbose import print_commands
+from tandem.errors import TandemError
 
 RUN, INSPECT, AUTHOR, CLOUD = "Run", "Inspect", "Author", "Cloud"
 
@@ -38,7 +39,11 @@ def with_context(command: Callable[Concatenate[CommandContext, P], None]) -> Cal
         command_context.debug = command_context.debug or debug
         if verbose:
             print_commands()
-        command(command_context, **own)  # type: ignore[call-arg]  # Typer passes the command's own parameters by name
+        try:
+            command(command_context, **own)  # type: ignore[call-arg]  # Typer passes the command's parameters by name
+        except TandemError as error:
+            error.args, error.hint = (command_context.told(str(error)),), command_context.told(error.hint)
+            raise
 
     _, *own = inspect.signature(command, eval_str=True).parameters.values()
     shared = inspect.signature(_shared, eval_str=True).parameters.values()
