@@ -10,6 +10,7 @@ import threading
 import zipfile
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from io import BytesIO
 from pathlib import Path
@@ -558,7 +559,10 @@ def test_an_interrupted_deployment_knows_what_it_has_left(
     deployment.any_cluster.ensure()
     old = deployment.jobs.submit(release(settings), None)
     if method is None:
+        steps: list[str] = []
+        monkeypatch.setattr("tandem.platforms.dataproc.deploy.work_shown", lambda what: nullcontext(steps.append(what)))
         new = deployment.deploy(anew=True)
+        assert steps[2:] == ["creating topics and collections", "uploading"]
         left = left.replace("NEW", new.id)
     else:
         *path, name = method.split(".")

@@ -98,6 +98,8 @@ def test_each_of_several_jobs_has_a_line() -> None:
     lines = last_lines([status(), status(pipeline="b", ready=False, job={"state": "failed"})], stop="destroy")
     assert [line.partition(",")[0] for line in lines[:2]] == ["ready     a: yes", "ready     b: not yet"]
     assert lines[-1] == "stop      tandem destroy"
+    named = last_lines([status()], stop="destroy", profile="gcp")
+    assert named[-2:] == ["logs      tandem --profile gcp logs --follow", "stop      tandem --profile gcp destroy"]
 
 
 def test_a_missing_dashboard_is_left_out_and_a_broken_one_explained() -> None:

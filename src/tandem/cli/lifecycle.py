@@ -50,16 +50,18 @@ def up(
     context.say(f"Kafka     {status['kafka']['bootstrap']}")
     context.say(f"MongoDB   {status['mongo']['uri']}  database {status['mongo']['database']}")
     statuses = [status, *(job.status() for job in context.jobs[1:])]
-    for line in last_lines(statuses, stop="destroy" if isinstance(context.job, DeployedJob) else "down"):
+    stop = "destroy" if isinstance(context.job, DeployedJob) else "down"
+    for line in last_lines(statuses, stop=stop, profile=context.profile):
         context.say(line)
 
 
-def last_lines(statuses: Sequence[Mapping[str, Any]], *, stop: str) -> list[str]:
+def last_lines(statuses: Sequence[Mapping[str, Any]], *, stop: str, profile: str | None = None) -> list[str]:
     """Returns the last lines of ``up``: ready, dashboard, logs and stop.
 
     Args:
         statuses: the status of each job, the first named one first.
         stop: the command that stops the environment.
+        profile: the profile to name in commands, if any.
     """
     lines = []
     for status in statuses:
@@ -71,7 +73,8 @@ def last_lines(statuses: Sequence[Mapping[str, Any]], *, stop: str) -> list[str]
     if url := statuses[0]["dashboard"]["url"]:
         why = statuses[0]["dashboard"]["problem"]
         lines.append(f"dashboard {url}{f' is not available: {why}' if why else ''}")
-    return [*lines, "logs      tandem logs --follow", f"stop      tandem {stop}"]
+    tandem = f"tandem --profile {profile}" if profile else "tandem"
+    return [*lines, f"logs      {tandem} logs --follow", f"stop      {tandem} {stop}"]
 
 
 @app.command(rich_help_panel=RUN, epilog=examples("tandem down", "tandem down --volumes"))

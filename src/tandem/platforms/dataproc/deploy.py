@@ -36,6 +36,7 @@ from tandem.platforms.provision import (
     streams_of,
 )
 from tandem.platforms.rights import check_rights
+from tandem.progress_display import work_shown
 from tandem.runtimes import runtimes
 from tandem.settings.model import Settings
 
@@ -217,15 +218,20 @@ class Deployment:
         """
         settings = self._settings
         made = release(settings)
-        self.check()
-        self._fetch_jars(made)
-        if reason := self.doubt():
+        with work_shown("checking what the deployment needs"):
+            self.check()
+            self._fetch_jars(made)
+        with work_shown("checking whether this version fits the checkpoint"):
+            reason = self.doubt()
+        if reason:
             _log.warning("cannot check here whether this version fits the checkpoint; the job will", reason=reason)
         self.unfinished = "no job was submitted or stopped; topics, uploads and a cluster may have been created"
-        create_topics(settings.kafka, *streams_of(settings.location))
-        check_rights(settings)
-        create_collections(settings.mongo, indexes_of(settings.location))
-        self._upload(made)
+        with work_shown("creating topics and collections"):
+            create_topics(settings.kafka, *streams_of(settings.location))
+            check_rights(settings)
+            create_collections(settings.mongo, indexes_of(settings.location))
+        with work_shown("uploading"):
+            self._upload(made)
         if self.cluster:
             self.cluster.ensure()
         newest = self.jobs.newest()
