@@ -81,6 +81,16 @@ def test_temporary_files_are_removed_after_an_error(
     assert not list(settings.home.glob("verify-*"))
 
 
+def test_an_oracle_that_needs_all_events_gets_them_in_this_process(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    workers = Workers(settings.home, AssertionError())
+    monkeypatch.setattr("tandem.verify.verify.Workers", workers)
+    monkeypatch.setattr("tandem.verify.verify.division_of", lambda _: None)
+    assert not verified(settings).ok
+    assert not workers.folders
+
+
 def test_few_records_need_no_process(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
     workers = Workers(settings.home, AssertionError())
     monkeypatch.setattr("tandem.verify.verify.Workers", workers)

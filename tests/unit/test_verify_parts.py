@@ -1,25 +1,25 @@
-"""What holds parts together: the watermark, linked keys, copies, and an oracle that cannot be divided."""
+"""What holds parts together: the watermark, linked keys, copies, and which oracles are divided."""
 
 from __future__ import annotations
 
 import json
+from dataclasses import fields
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 from unittest.mock import patch
 
 import pytest
 from bson.datetime_ms import DatetimeMS
-from bson.decimal128 import Decimal128
 from bson.int64 import Int64
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tandem.catalog import find
+from tandem.errors import TandemError
 from tandem.pipelines.orders_payments.streams import DEAD_LETTER_TOPIC, FACTS, ORDERS, PAYMENTS, UNMATCHED
-from tandem.pipelines.segment_revenue.streams import CUSTOMER_SEGMENTS, REVENUE, SALES
-from tandem.pipelines.segment_revenue.streams import DEAD_LETTER_TOPIC as DEAD_SALES
 from tandem.testing import IntervalJoin, Side, document_id
-from tandem.verify.oracle import division_of, load_oracle
+from tandem.verify.oracle import Division, Expectation, division_of, load_oracle
 from tandem.verify.parallel.grouping import joined
 from tandem.verify.parallel.spill import Spill, part_of, rows_of
 from tandem.verify.parallel.steps import Watermarks, merge_steps, write_steps
@@ -146,33 +146,60 @@ def test_a_copy_of_a_document_of_another_part_is_doubled(two_orders: tuple[str, 
     ]
 
 
-def test_an_oracle_that_needs_all_events_gets_them() -> None:
+def test_other_oracles_are_not_divided() -> None:
     assert division_of(load_oracle(SEGMENT_REVENUE)) is None
-    late = "2023-11-14T12:00:00Z"
-    sales = [
-        record(number, {"sale_id": f"s{number}", "customer_id": f"c{number}", "sold_at": at, "amount": 10 + number})
-        for number, at in enumerate([AT, AT, AT, late])
-    ]
-    revenue = {
-        "_id": f"{int(AT_MS) // 1000}|gold",
-        "window_start": AT_MS,
-        "window_end": DatetimeMS(int(AT_MS) + 60_000),
-        "segment": "gold",
-        "sales": 3,
-        "revenue": Decimal128("33"),
-    }
-    segments = [{"_id": n, "customer_id": f"c{n}", "segment": "gold", "valid_from": DatetimeMS(0)} for n in range(4)]
+    assert division_of(load_oracle(ORDERS_PAYMENTS)) is not None
 
-    def report(documents: list[dict[str, Any]]) -> Report:
-        stored = Stored({REVENUE.name: documents, CUSTOMER_SEGMENTS.collection: segments})
-        sources = InMemory({SALES.topic: sales, DEAD_SALES: []}, stored)
-        return report_in_parts(SEGMENT_REVENUE, sources, [SALES.topic], DEAD_SALES, {"window_seconds": 60})
 
-    faultless = report([revenue])
-    assert faultless.ok, faultless.problems
-    assert faultless.total["counted"] == 3
-    assert [problem.kind for problem in report([]).problems] == ["lost"]
-    assert [problem.kind for problem in report([{**revenue, "sales": 4}]).problems] == ["wrong"]
+class WithTotal(IntervalJoin):
+    """Also expects the number of pairs, which depends on all events."""
+
+    def expect(self, accepted: Any, **others: Any) -> Expectation:
+        found = super().expect(accepted, **others)
+        total = {"total": {"_id": "total", "pairs": len(found.documents[self.matches])}}
+        return Expectation({**found.documents, self.leftovers: {**found.documents[self.leftovers], **total}}, {})
+
+
+class WithTotalAndDivision(WithTotal):
+    """Has a division that does not fit."""
+
+    def expect(self, accepted: Any, **others: Any) -> Expectation:
+        return super().expect(accepted, **others)
+
+    def division(self) -> Division | None:
+        return super().division()
+
+
+class Renamed(IntervalJoin):
+    """Inherits both methods."""
+
+
+class Undivided(IntervalJoin):
+    def division(self) -> None:
+        return None
+
+
+def oracle_of(kind: type[IntervalJoin]) -> Any:
+    given: IntervalJoin = load_oracle(ORDERS_PAYMENTS).expect.__self__  # type: ignore[attr-defined]
+    values = {each.name: getattr(given, each.name) for each in fields(given)}
+    return SimpleNamespace(expect=kind(**values).expect, OUTCOMES=("matched", "unmatched"))
+
+
+@pytest.mark.parametrize(
+    ("kind", "divided"),
+    [(IntervalJoin, True), (Renamed, True), (WithTotalAndDivision, True), (WithTotal, False), (Undivided, False)],
+)
+def test_only_the_class_that_defines_expect_can_divide_it(kind: type[IntervalJoin], divided: bool) -> None:
+    assert (division_of(oracle_of(kind)) is not None) is divided
+
+
+def test_a_division_that_does_not_fit_is_an_error() -> None:
+    oracle, orders, payments = oracle_of(WithTotalAndDivision), [order(0, "o1")], [payment(0, "p", "o1")]
+    with (
+        patch("tandem.verify.parallel.work.load_oracle", lambda _: oracle),
+        pytest.raises(TandemError, match="names no event of its part"),
+    ):
+        orders_payments(orders, payments, [fact("o1", "p")])
 
 
 def join(**changes: Any) -> IntervalJoin:

@@ -15,7 +15,7 @@ from tandem.settings.model import Settings
 from tandem.verify.in_memory import InMemoryVerification
 from tandem.verify.intake import unknown_schema_keys
 from tandem.verify.mongo_documents import MongoDocuments, database_as_numbers
-from tandem.verify.oracle import load_oracle
+from tandem.verify.oracle import division_of, load_oracle
 from tandem.verify.parallel.sources import KafkaAndMongo
 from tandem.verify.parallel.verification import ParallelVerification
 from tandem.verify.parallel.work import Work, parts_for
@@ -25,7 +25,7 @@ from tandem.verify.report import Report
 from tandem.verify.settle import Problem, await_settled
 from tandem.verify.topics import Ends, TopicReader, TopicRecord, check_uncompacted
 
-# Fewer records need at most 1 GB in one process, which uses less processor time.
+# Fewer records need at most 1 GB in one process, which takes less processor time.
 _PARALLEL_FROM = 1_000_000
 
 
@@ -47,7 +47,7 @@ def verify(
         settle_deadline_s: how long the job may take to catch up with the records, in seconds.
         problem: returns why the job cannot catch up, if the platform knows.
         progress: is called a few times a second, with the current step, the number that is done, and the total.
-        parallel_from: the number of records from which worker processes verify them, on all processors.
+        parallel_from: the number of records from which worker processes verify them, if the oracle divides events.
 
     Raises:
         EnvironmentNotReadyError: Kafka or MongoDB does not answer.
@@ -122,7 +122,7 @@ class _Verification:
     def _new_records(self, parallel_from: int) -> InMemoryVerification | ParallelVerification:
         settings = self._settings
         count = sum(sum(ends.values()) - sum(self._read_to[topic].values()) for topic, ends in self._ends().items())
-        if count < parallel_from:
+        if count < parallel_from or division_of(self._oracle) is None:
             documents = MongoDocuments(self._database)
             return InMemoryVerification(
                 self._declared, self._oracle, settings.job, self._topics, documents, self._progress

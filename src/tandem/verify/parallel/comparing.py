@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,10 +12,11 @@ from bson import decode
 from tandem.verify.dead_letters import compare_letters
 from tandem.verify.documents import Content, content_of
 from tandem.verify.events import Events
-from tandem.verify.expected import Documents, Numbers, Question, answer, expected
+from tandem.errors import TandemError
+from tandem.verify.expected import Numbers, Question, answer, expected
 from tandem.verify.intake import Letter
 from tandem.verify.mongo_documents import AS_NUMBERS
-from tandem.verify.oracle import Document, EventId
+from tandem.verify.oracle import Document, EventId, Expectation
 from tandem.verify.parallel.grouping import Arrived
 from tandem.verify.parallel.spill import rows_of
 from tandem.verify.parallel.work import Work
@@ -49,7 +49,7 @@ class Compared:
 @dataclass(frozen=True)
 class _Part:
     events: Sequence[Events]
-    documents: Documents
+    documents: _PartDocuments
     late: Set[EventId]
     unprocessed: Set[EventId]
 
@@ -80,8 +80,8 @@ def compare_part(work: Work, parts: Sequence[int], watermark_ms: int, combinatio
         combinations: the result of ``expected.combinations``.
     """
     question = _question(work, watermark_ms, combinations)
-    with _loaded(work, parts) as part:
-        found = answer(question, part.events, part.documents, part.late, part.unprocessed)
+    part = _loaded(work, parts)
+    found = answer(question, part.events, part.documents, part.late, part.unprocessed)
     problems = Problems()
     for differences in found.differences.values():
         differences.add_to(problems, invented=False)
@@ -104,11 +104,11 @@ def find_copied(
     """Returns the contents that expected documents of these parts have."""
     question = _question(work, watermark_ms, combinations)
     found: dict[str, set[Content]] = {collection: set() for collection in contents}
-    with _loaded(work, parts) as part:
-        for expectation in expected(question, part.events, part.documents, part.late | part.unprocessed):
-            for collection, wanted in contents.items():
-                documents = expectation.documents.get(collection, {}).values()
-                found[collection].update(wanted & set(map(content_of, documents)))
+    part = _loaded(work, parts)
+    for expectation in expected(question, part.events, part.documents, part.late | part.unprocessed):
+        for collection, wanted in contents.items():
+            documents = expectation.documents.get(collection, {}).values()
+            found[collection].update(wanted & set(map(content_of, documents)))
     return found
 
 
@@ -122,12 +122,30 @@ def compare_letters_of(work: Work, part: int, beginnings: Mapping[str, Mapping[i
 
 
 def _question(work: Work, watermark_ms: int, combinations: Sequence[Numbers]) -> Question:
-    return Question(work.oracle, work.collections, work.parameters, watermark_ms, combinations)
+    return Question(_checked(work), work.collections, work.parameters, watermark_ms, combinations)
 
 
-@contextmanager
-def _loaded(work: Work, parts: Sequence[int]) -> Iterator[_Part]:
-    """Yields the rows of parts."""
+def _checked(work: Work) -> Callable[..., Expectation]:
+    """Returns the oracle's ``expect``, which then raises if a document names no event of the part."""
+    oracle, division = work.oracle, work.division
+
+    def expect(accepted: Mapping[str, Mapping[str, Any]], **others: Any) -> Expectation:
+        expectation = oracle.expect(accepted, **others)
+        for collection, documents in expectation.documents.items():
+            for identity in documents:
+                event = division.event(collection, identity)
+                if event is None or event[1] not in accepted.get(event[0], ()):
+                    raise TandemError(
+                        f"the oracle expects a document in {collection} that names no event of its part",
+                        hint="remove `division` from the oracle's class, or let it fit `expect`",
+                    )
+        return expectation
+
+    return expect
+
+
+def _loaded(work: Work, parts: Sequence[int]) -> _Part:
+    """Returns the rows of parts."""
     events = [Events(stream) for stream in work.declared.streams]
     late: set[EventId] = set()
     unprocessed: set[EventId] = set()
@@ -138,8 +156,4 @@ def _loaded(work: Work, parts: Sequence[int]) -> Iterator[_Part]:
             if arrived is not Arrived.IN_TIME:
                 to = late if arrived is Arrived.LATE else unprocessed
                 to.add((events[number].stream.name, identity))
-    if work.division:
-        yield _Part(events, _PartDocuments(work, parts), late, unprocessed)
-    else:
-        with work.sources.documents() as documents:
-            yield _Part(events, documents, late, unprocessed)
+    return _Part(events, _PartDocuments(work, parts), late, unprocessed)

@@ -57,13 +57,11 @@ def group(work: Work, part: int) -> Grouped:
     with Spill(work.events, str(part)) as grouped, Spill(work.documents, str(part)) as documents:
         for (number, identity), first in firsts.items():
             contents = events[number].contents(identity)
-            place = 0
-            if division:
-                keys = (division.key(streams[number].name, identity, fields) for fields in contents)
-                possible = frozenset(part_of(key, work.parts) for key in keys)
-                place = min(possible)
-                if len(possible) > 1:
-                    linked.add(possible)
+            keys = (division.key(streams[number].name, identity, fields) for fields in contents)
+            possible = frozenset(part_of(key, work.parts) for key in keys)
+            place = min(possible)
+            if len(possible) > 1:
+                linked.add(possible)
             places[number, identity] = place
             grouped.add(place, (number, identity, contents, _arrived(first, watermarks)))
         for named, collection, encoded in rows_of(work.stored, part):

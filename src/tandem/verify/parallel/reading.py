@@ -118,14 +118,12 @@ def read_documents(work: Work, number: int, name: str, within: Range) -> None:
     """Reads documents, and writes each into the part of the event that it names.
 
     Args:
-        work: the verification, whose oracle divides events.
+        work: the verification.
         number: the collection's number.
         name: a name that no other range of any collection has.
         within: the range.
     """
     division, collection = work.division, work.collections[number]
-    if division is None:
-        return
     streams = {stream.name: place for place, stream in enumerate(work.declared.streams)}
     with work.sources.documents() as documents, Spill(work.stored, name) as stored:
         for identity, encoded in documents.encoded(collection, within):

@@ -90,9 +90,7 @@ class ParallelVerification:
             problems.merge(found)
         most = [max(numbers) for numbers in zip(*(found.most_contents for found in grouped), strict=True)]
         linked = (link for found in grouped for link in found.linked)
-        # An oracle that needs all events gets them in the first part.
-        together = joined(work.parts, linked) if work.division else [[0]]
-        tasks = [(work, each, self._watermark_ms, combinations(most)) for each in together]
+        tasks = [(work, each, self._watermark_ms, combinations(most)) for each in joined(work.parts, linked)]
         compared = list(self._each("comparing", compare_part, tasks))
         for found_part in compared:
             problems.merge(found_part.problems)
@@ -121,14 +119,13 @@ class ParallelVerification:
         work = self._work
         letters = chunks(work.declared.dead_letter_topic, -1, starts, ends, "letters", work.chunk)
         deque(self._each("reading dead letters", read_letters, [(work, chunk) for chunk in letters]), 0)
-        if work.division:
-            with work.sources.documents() as documents:
-                tasks = [
-                    (work, number, f"{number:03}-{place:06}", within)
-                    for number, collection in enumerate(work.collections)
-                    for place, within in enumerate(documents.ranges(collection))
-                ]
-            deque(self._each("reading documents", read_documents, tasks), 0)
+        with work.sources.documents() as documents:
+            tasks = [
+                (work, number, f"{number:03}-{place:06}", within)
+                for number, collection in enumerate(work.collections)
+                for place, within in enumerate(documents.ranges(collection))
+            ]
+        deque(self._each("reading documents", read_documents, tasks), 0)
 
     def _add_unexpected(self, problems: Problems, compared: Sequence[Compared], tasks: Sequence[CompareTask]) -> None:
         """Adds the documents that no event explains.
