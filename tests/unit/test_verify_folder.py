@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any, Self
@@ -68,7 +69,7 @@ def test_temporary_files_are_removed(settings: Settings, monkeypatch: pytest.Mon
 
 
 @pytest.mark.parametrize(
-    "error", [TandemError("a worker died", hint="look"), KeyboardInterrupt(), OSError("disk full")]
+    "error", [TandemError("a worker died", hint="look"), KeyboardInterrupt(), OSError(errno.EIO, "broken")]
 )
 def test_temporary_files_are_removed_after_an_error(
     settings: Settings, monkeypatch: pytest.MonkeyPatch, error: BaseException
@@ -79,6 +80,26 @@ def test_temporary_files_are_removed_after_an_error(
         verified(settings)
     assert len(workers.folders) == 1
     assert not list(settings.home.glob("verify-*"))
+
+
+def test_a_full_disk_is_an_error_with_the_folder_and_the_space(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    workers = Workers(settings.home, OSError(errno.ENOSPC, "No space left on device"))
+    monkeypatch.setattr("tandem.verify.verify.Workers", workers)
+    with pytest.raises(TandemError, match=f"temporary files to {settings.home}: No space left on device") as caught:
+        verified(settings)
+    assert "needs about 1 MB there" in caught.value.hint
+    assert not list(settings.home.glob("verify-*"))
+
+
+def test_a_folder_that_cannot_be_made_is_an_error(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refused(*_: object, **__: object) -> None:
+        raise PermissionError(errno.EACCES, "Permission denied", str(settings.home))
+
+    monkeypatch.setattr(Path, "mkdir", refused)
+    with pytest.raises(TandemError, match=r"cannot write temporary files to .*: Permission denied"):
+        verified(settings)
 
 
 def test_an_oracle_that_needs_all_events_gets_them_in_this_process(

@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+import logging
 import multiprocessing
 import os
+import signal
 import threading
+import warnings
+from collections.abc import Callable
+from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
 
 import pytest
@@ -29,6 +35,27 @@ def die(_: int) -> int:
     os._exit(9)
 
 
+class OddError(Exception):
+    """Cannot be sent to another process."""
+
+    def __init__(self, code: int, text: str) -> None:
+        super().__init__(f"{code}: {text}")
+
+
+def fail_oddly(number: int) -> int:
+    raise OddError(number, "no such customer")
+
+
+def be_killed(_: int) -> int:
+    os.kill(os.getpid(), signal.SIGKILL)
+    return 0
+
+
+def warnings_and_level(_: int) -> tuple[bool, int]:
+    warnings.warn("an old function", DeprecationWarning, stacklevel=1)
+    return bool(warnings.filters), logging.getLogger("kafka").level
+
+
 def answer_once(number: int) -> int:
     if number:
         threading.Event().wait()
@@ -46,9 +73,46 @@ def test_an_error_keeps_its_class_and_its_hint() -> None:
     assert (caught.value.hint, caught.value.exit_code) == ("start it", 3)
 
 
-def test_a_worker_that_dies_is_an_error() -> None:
-    with pytest.raises(TandemError, match="a worker process of verify died"), Workers(2) as workers:
-        list(workers.each(die, [(number,) for number in range(3)]))
+def test_an_error_that_no_other_process_can_have_is_named() -> None:
+    with (
+        pytest.raises(TandemError, match="verify failed: OddError: 5: no such customer") as caught,
+        Workers(1) as workers,
+    ):
+        list(workers.each(fail_oddly, [(5,)]))
+    # What --debug prints.
+    assert "in fail_oddly" in str(caught.value.__cause__)
+
+
+@pytest.mark.parametrize(("function", "code", "memory"), [(die, "9", False), (be_killed, "-9", True)])
+def test_a_worker_that_dies_is_an_error(function: Callable[[int], int], code: str, memory: bool) -> None:
+    with pytest.raises(TandemError, match=f"a worker process of verify died with exit code {code}$") as caught:  # noqa: SIM117
+        with Workers(2) as workers:
+            list(workers.each(function, [(number,) for number in range(3)]))
+    assert ("memory" in caught.value.hint) is memory
+
+
+def test_workers_have_the_filters_and_the_log_level_of_the_command_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PYTHONWARNINGS", "error")
+    with Workers(1) as workers:
+        assert list(workers.each(warnings_and_level, [(1,)])) == [(True, logging.CRITICAL)]
+    # Without the filters, the worker fails when it imports Kafka's client.
+    with ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as pool:
+        assert isinstance(pool.submit(warnings_and_level, 1).exception(timeout=60), BrokenProcessPool)
+
+
+def interrupt_beside(others: list[Workers]) -> None:
+    with Workers(1) as workers:
+        others.append(Workers(1))
+        assert list(others[0].each(double, [(1,)])) == [2]
+        interrupt(workers)
+
+
+def test_only_own_processes_are_killed() -> None:
+    others: list[Workers] = []
+    with pytest.raises(KeyboardInterrupt):
+        interrupt_beside(others)
+    with others[0]:
+        assert list(others[0].each(double, [(2,)])) == [4]
 
 
 def interrupt(workers: Workers) -> None:

@@ -6,8 +6,6 @@ import gc
 import time
 from collections.abc import Iterator, Set
 from contextlib import ExitStack, contextmanager
-from pathlib import Path
-from tempfile import TemporaryDirectory
 
 from tandem.catalog import declared_by
 from tandem.errors import TandemError
@@ -16,6 +14,7 @@ from tandem.verify.in_memory import InMemoryVerification
 from tandem.verify.intake import unknown_schema_keys
 from tandem.verify.mongo_documents import MongoDocuments, database_as_numbers
 from tandem.verify.oracle import division_of, load_oracle
+from tandem.verify.parallel.folder import temporary_folder
 from tandem.verify.parallel.sources import KafkaAndMongo
 from tandem.verify.parallel.verification import ParallelVerification
 from tandem.verify.parallel.work import Work, parts_for
@@ -52,7 +51,7 @@ def verify(
     Raises:
         EnvironmentNotReadyError: Kafka or MongoDB does not answer.
         TandemError: by the deadline, the job has not caught up or the topics still grow; or the job cannot catch up;
-            or Kafka compacts a topic; or a worker process died.
+            or Kafka compacts a topic; or a worker process died; or temporary files cannot be written.
     """
     deadline = time.monotonic() + settle_deadline_s
     with _few_collections(), ExitStack() as stack:
@@ -127,13 +126,12 @@ class _Verification:
             return InMemoryVerification(
                 self._declared, self._oracle, settings.job, self._topics, documents, self._progress
             )
-        settings.home.mkdir(parents=True, exist_ok=True)
-        folder = self._stack.enter_context(TemporaryDirectory(prefix="verify-", dir=settings.home))
+        folder = self._stack.enter_context(temporary_folder(settings.home, count))
         workers = self._stack.enter_context(Workers())
         work = Work(
             location=settings.location,
             sources=KafkaAndMongo(settings),
-            folder=Path(folder),
+            folder=folder,
             parts=parts_for(count),
             max_clock_skew_seconds=settings.job.max_clock_skew_seconds,
             lateness_seconds=settings.job.lateness_seconds,

@@ -9,10 +9,10 @@ from typing import Any
 
 from bson import decode
 
+from tandem.errors import TandemError
 from tandem.verify.dead_letters import compare_letters
 from tandem.verify.documents import Content, content_of
 from tandem.verify.events import Events
-from tandem.errors import TandemError
 from tandem.verify.expected import Numbers, Question, answer, expected
 from tandem.verify.intake import Letter
 from tandem.verify.mongo_documents import AS_NUMBERS
