@@ -71,6 +71,20 @@ def test_a_part_is_read_in_the_order_of_the_writers(tmp_path: Path) -> None:
     assert list(rows_of(tmp_path, 7)) == []
 
 
+def test_there_is_a_file_for_each_part_and_process(tmp_path: Path) -> None:
+    for writer in range(40):
+        with Spill(tmp_path, f"{writer:02}") as spill:
+            for number in range(40):
+                spill.add(number, (writer, number))
+    assert len([path for path in tmp_path.rglob("*") if path.is_file()]) == 40
+    with patch("tandem.verify.parallel.spill.os.getpid", lambda: 1), Spill(tmp_path, "05a") as spill:
+        spill.add(7, "another process")
+    assert len([path for path in tmp_path.rglob("*") if path.is_file()]) == 41
+    rows = list(rows_of(tmp_path, 7))
+    assert rows[:6] + rows[7:] == [(writer, 7) for writer in range(40)]
+    assert rows[6] == "another process"
+
+
 def test_linked_parts_are_joined_at_any_distance() -> None:
     links = [frozenset({1, 3}), frozenset({3, 5}), frozenset({0, 2})]
     assert joined(6, links) == [[0, 2], [1, 3, 5], [4]]
