@@ -13,6 +13,8 @@ from tandem.errors import TandemError
 from tandem.pipelines.orders_payments.streams import DEAD_LETTER_TOPIC, FACTS, ORDERS, PAYMENTS, UNMATCHED
 from tandem.settings.load import load
 from tandem.settings.model import Settings
+from tandem.verify import verify as verify_module
+from tandem.verify.parallel.comparing import compare_part
 from tandem.verify.progress import Progress, counted
 from tandem.verify.report import Report
 from tandem.verify.verify import verify
@@ -99,6 +101,35 @@ def test_a_folder_that_cannot_be_made_is_an_error(settings: Settings, monkeypatc
 
     monkeypatch.setattr(Path, "mkdir", refused)
     with pytest.raises(TandemError, match=r"cannot write temporary files to .*: Permission denied"):
+        verified(settings)
+
+
+class Growing(Workers):
+    """Adds a record to a topic during each of the first rounds."""
+
+    def __init__(self, home: Path, rounds: int) -> None:
+        super().__init__(home, None)
+        self._rounds = rounds
+
+    def each(self, function: Callable[..., Any], tasks: Iterable[tuple[Any, ...]]) -> Iterator[Any]:
+        yield from super().each(function, tasks)
+        if function is compare_part and self._rounds:
+            self._rounds -= 1
+            orders = verify_module.TopicReader.__self__[ORDERS.topic]  # type: ignore[attr-defined]
+            orders.append(order(len(orders), EARLY)._replace(value=b"{"))
+
+
+def test_a_round_after_the_deadline_is_compared_again(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tandem.verify.verify.Workers", Growing(settings.home, 1))
+    report = verified(settings)
+    assert [(problem.kind, problem.count) for problem in report.problems] == [("lost", 2)]
+
+
+def test_topics_that_grow_in_each_round_are_an_error_with_the_differences(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tandem.verify.verify.Workers", Growing(settings.home, 2))
+    with pytest.raises(TandemError, match=f"still grow after 0 s; differences until now: 2 lost in {DEAD_LETTER_TOPIC}"):
         verified(settings)
 
 

@@ -39,7 +39,7 @@ def verify(
     """Returns the comparison of MongoDB and the dead letters with the topics.
 
     A difference counts only if no records arrived during the comparison. Otherwise the new records are read, too, and
-    everything is compared again.
+    everything is compared again, at least once.
 
     Args:
         settings: the pipeline's settings.
@@ -50,21 +50,26 @@ def verify(
 
     Raises:
         EnvironmentNotReadyError: Kafka or MongoDB does not answer.
-        TandemError: by the deadline, the job has not caught up or the topics still grow; or the job cannot catch up;
-            or Kafka compacts a topic; or a worker process died; or temporary files cannot be written.
+        TandemError: by the deadline, the job has not caught up; or the topics still grow in a round that began after
+            it; or the job cannot catch up; or Kafka compacts a topic; or a worker process died; or temporary files cannot be written.
     """
     deadline = time.monotonic() + settle_deadline_s
     with _few_collections(), ExitStack() as stack:
         verification = _Verification(settings, stack, Progress(progress), parallel_from)
+        last = False
         while True:
             report, grown = verification.once(settle_deadline_s, problem)
             if report.ok or not grown:
                 return report
-            if time.monotonic() > deadline:
+            if last:
+                found = ", ".join(f"{each.count} {each.kind} in {each.where}" for each in report.problems)
                 raise TandemError(
-                    f"the topics of {settings.pipeline} still grow after {settle_deadline_s:.0f} s",
+                    f"the topics of {settings.pipeline} still grow after {settle_deadline_s:.0f} s; "
+                    f"differences until now: {found or 'records without an outcome'}",
                     hint="stop the producers, or allow more time with --wait",
                 )
+            # A round may last longer than the deadline. The next one reads only what arrived meanwhile.
+            last = time.monotonic() > deadline
 
 
 @contextmanager
