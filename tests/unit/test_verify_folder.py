@@ -129,7 +129,9 @@ def test_topics_that_grow_in_each_round_are_an_error_with_the_differences(
     settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("tandem.verify.verify.Workers", Growing(settings.home, 2))
-    with pytest.raises(TandemError, match=f"still grow after 0 s; differences until now: 2 lost in {DEAD_LETTER_TOPIC}"):
+    with pytest.raises(
+        TandemError, match=f"still grow after 0 s; differences until now: 2 lost in {DEAD_LETTER_TOPIC}"
+    ):
         verified(settings)
 
 

@@ -18,6 +18,7 @@ import pytest
 from tandem.catalog import find
 from tandem.errors import EnvironmentNotReadyError, TandemError
 from tandem.pipelines.orders_payments.streams import DEAD_LETTER_TOPIC, ORDERS, PAYMENTS
+from tandem.verify.parallel.processors import processors
 from tandem.verify.parallel.workers import Workers
 from tests.parts import InMemory, Stored, in_order, report_in_parts
 from tests.unit.test_verify_compare import World
@@ -60,6 +61,19 @@ def answer_once(number: int) -> int:
     if number:
         threading.Event().wait()
     return number
+
+
+@pytest.mark.parametrize(
+    ("quota", "number"),
+    [(None, 4), ("max 100000", 4), ("200000 100000", 2), ("50000 100000", 1), ("9900000 100000", 4)],
+)
+def test_a_container_limits_the_number_of_processors(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, quota: str | None, number: int
+) -> None:
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: {0, 1, 2, 5})
+    if quota:
+        (tmp_path / "cpu.max").write_text(f"{quota}\n")
+    assert processors(tmp_path / "cpu.max") == number
 
 
 def test_workers_return_each_result() -> None:

@@ -51,7 +51,8 @@ def verify(
     Raises:
         EnvironmentNotReadyError: Kafka or MongoDB does not answer.
         TandemError: by the deadline, the job has not caught up; or the topics still grow in a round that began after
-            it; or the job cannot catch up; or Kafka compacts a topic; or a worker process died; or temporary files cannot be written.
+            it; or the job cannot catch up; or Kafka compacts a topic; or a worker process died; or temporary files
+            cannot be written.
     """
     deadline = time.monotonic() + settle_deadline_s
     with _few_collections(), ExitStack() as stack:

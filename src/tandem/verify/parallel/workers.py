@@ -17,6 +17,7 @@ from typing import Any, Self, TypeVar, TypeVarTuple, Unpack
 from tandem import log
 from tandem.errors import TandemError
 from tandem.foreign.inheritance import adapt_this_process
+from tandem.verify.parallel.processors import processors
 
 Result = TypeVar("Result")
 Arguments = TypeVarTuple("Arguments")
@@ -26,12 +27,12 @@ class Workers:
     """Processes that run functions. They end with the block, or with this process.
 
     Args:
-        count: their number; None for one on each processor.
+        count: their number; None for one on each processor that this process may use.
     """
 
     def __init__(self, count: int | None = None) -> None:
         self._context = _Context()
-        self._pool = ProcessPoolExecutor(count or os.cpu_count(), mp_context=self._context, initializer=_begin)
+        self._pool = ProcessPoolExecutor(count or processors(), mp_context=self._context, initializer=_begin)
 
     def __enter__(self) -> Self:
         return self
