@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import fields
 from pathlib import Path
+from random import Random
 from types import SimpleNamespace
 from typing import Any
 from unittest.mock import patch
@@ -20,7 +21,8 @@ from tandem.errors import TandemError
 from tandem.pipelines.orders_payments.streams import DEAD_LETTER_TOPIC, FACTS, ORDERS, PAYMENTS, UNMATCHED
 from tandem.testing import IntervalJoin, Side, document_id
 from tandem.verify.oracle import Division, Expectation, division_of, load_oracle
-from tandem.verify.parallel.grouping import joined
+from tandem.verify.parallel.comparing import compare_part
+from tandem.verify.parallel.grouping import representatives
 from tandem.verify.parallel.spill import Spill, part_of, rows_of
 from tandem.verify.parallel.steps import Watermarks, merge_steps, write_steps
 from tandem.verify.report import Report
@@ -85,10 +87,39 @@ def test_there_is_a_file_for_each_part_and_process(tmp_path: Path) -> None:
     assert rows[6] == "another process"
 
 
-def test_linked_parts_are_joined_at_any_distance() -> None:
-    links = [frozenset({1, 3}), frozenset({3, 5}), frozenset({0, 2})]
-    assert joined(6, links) == [[0, 2], [1, 3, 5], [4]]
-    assert joined(2, []) == [[0], [1]]
+def test_linked_keys_have_one_representative_at_any_distance() -> None:
+    found = representatives([frozenset("bd"), frozenset("df"), frozenset("ac"), frozenset("hij")])
+    groups = {frozenset(key for key in found if found[key] == found[other]) for other in found}
+    assert groups == {frozenset("bdf"), frozenset("ac"), frozenset("hij")}
+    assert set(found.values()) <= set(found)
+    assert representatives([]) == {}
+
+
+def test_a_long_chain_of_keys_has_one_representative() -> None:
+    chance, chain = Random(1), [frozenset({str(number), str(number + 1)}) for number in range(50_000)]
+    for links in (chain, chain[::-1], chance.sample(chain, len(chain))):
+        assert len(set(representatives(links).values())) == 1
+
+
+def test_only_rows_of_linked_keys_are_compared_together() -> None:
+    """Events with two keys in random parts would join nearly all parts."""
+    orders = [order(number, f"o{number}") for number in range(200)]
+    payments = [payment(number, f"p{number}", f"o{number}") for number in range(200)]
+    payments += [payment(200 + number, f"p{number}", f"o{number + 1}") for number in range(0, 40, 2)]
+    sizes: list[tuple[str, int]] = []
+
+    def counted(*given: Any) -> Any:
+        found = compare_part(*given)
+        sizes.append((given[1].name, sum(found.outcomes[ORDERS.name].values())))
+        return found
+
+    with patch("tandem.verify.parallel.verification.compare_part", counted):
+        report = orders_payments(orders, payments, [fact(f"o{number}", f"p{number}") for number in range(200)], 20)
+    # The second order of such a payment is still waiting for another one.
+    assert [problem.kind for problem in report.problems] == ["conflicting"], report.problems
+    assert sum(size for name, size in sizes if name == "linked") == 40
+    assert sum(size for name, size in sizes if name == "grouped") == 160
+    assert max(size for _, size in sizes) < 25
 
 
 def record(offset: int, document: dict[str, Any]) -> TopicRecord:
@@ -117,12 +148,14 @@ def fact(of: str, identity: str) -> dict[str, Any]:
     return {"_id": document_id(of, identity), **order_part, **payment_part}
 
 
-def orders_payments(orders: list[TopicRecord], payments: list[TopicRecord], facts: list[dict[str, Any]]) -> Report:
+def orders_payments(
+    orders: list[TopicRecord], payments: list[TopicRecord], facts: list[dict[str, Any]], parts: int = PARTS
+) -> Report:
     topics = {ORDERS.topic: orders, PAYMENTS.topic: payments}
     stored = Stored({FACTS.name: facts, UNMATCHED.name: []})
     sources = InMemory({**topics, DEAD_LETTER_TOPIC: []}, stored)
     parameters = {"match_window_seconds": 1800}
-    return report_in_parts(ORDERS_PAYMENTS, sources, list(topics), DEAD_LETTER_TOPIC, parameters, parts=PARTS)
+    return report_in_parts(ORDERS_PAYMENTS, sources, list(topics), DEAD_LETTER_TOPIC, parameters, parts=parts)
 
 
 @pytest.fixture
@@ -141,23 +174,23 @@ def test_a_payment_that_was_sent_for_two_orders_may_be_paired_with_either(two_or
     assert not orders_payments(orders, payments, [fact("another", "p")]).ok
 
 
-def test_without_joined_parts_such_a_payment_would_fail(two_orders: tuple[str, str]) -> None:
+def test_without_linked_keys_such_a_payment_would_fail(two_orders: tuple[str, str]) -> None:
     """The negative control of the previous test."""
     orders = [order(number, identity) for number, identity in enumerate(two_orders)]
     payments = [payment(number, "p", of) for number, of in enumerate(two_orders)]
-    with patch("tandem.verify.parallel.verification.joined", lambda parts, _: [[part] for part in range(parts)]):
+    with patch("tandem.verify.parallel.verification.representatives", lambda _: {}):
         assert not all(orders_payments(orders, payments, [fact(of, "p")]).ok for of in two_orders)
 
 
-def test_a_copy_of_a_document_of_another_part_is_doubled(two_orders: tuple[str, str]) -> None:
+def test_a_copy_of_a_document_of_another_part_is_invented(two_orders: tuple[str, str]) -> None:
     one, other = two_orders
     orders, payments = [order(0, one)], [payment(0, "p", one)]
     report = orders_payments(orders, payments, [fact(one, "p"), {**fact(one, "p"), "_id": document_id(other, "p")}])
-    assert [(problem.kind, problem.where, problem.count) for problem in report.problems] == [("doubled", FACTS.name, 1)]
-    report = orders_payments(orders, payments, [fact(one, "p"), {**fact(one, "q"), "_id": document_id(other, "p")}])
     assert [(problem.kind, problem.where, problem.count) for problem in report.problems] == [
         ("invented", FACTS.name, 1)
     ]
+    report = orders_payments(orders, payments, [fact(one, "p"), {**fact(one, "p"), "_id": document_id(one, "q")}])
+    assert [(problem.kind, problem.where, problem.count) for problem in report.problems] == [("doubled", FACTS.name, 1)]
 
 
 def test_other_oracles_are_not_divided() -> None:

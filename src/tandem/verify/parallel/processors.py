@@ -10,7 +10,10 @@ _QUOTA = Path("/sys/fs/cgroup/cpu.max")
 
 
 def processors(quota: Path = _QUOTA) -> int:
-    """Returns how many processors this process may use, by its affinity and by its container's quota."""
+    """Returns how many processors this process may use.
+
+    Its affinity and its container's quota limit them.
+    """
     allowed = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     try:
         limit, period = quota.read_text().split()

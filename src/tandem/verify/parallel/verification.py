@@ -7,20 +7,19 @@ from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence, Set
 from typing import TypeVar, TypeVarTuple, Unpack
 
-from tandem.verify.documents import Content
 from tandem.verify.expected import Numbers, combinations
-from tandem.verify.parallel.comparing import Compared, compare_letters_of, compare_part, find_copied
-from tandem.verify.parallel.grouping import Grouped, group, joined
+from tandem.verify.parallel.comparing import Compared, compare_letters_of, compare_part
+from tandem.verify.parallel.grouping import Grouped, group, representatives
 from tandem.verify.parallel.reading import Chunk, Read, chunks, read_documents, read_letters, read_records
+from tandem.verify.parallel.spill import part_of
 from tandem.verify.parallel.steps import merge_steps
 from tandem.verify.parallel.work import Work
 from tandem.verify.parallel.workers import Workers
 from tandem.verify.progress import Progress, counted
-from tandem.verify.report import Kind, Problems, RecordCounts, Report
+from tandem.verify.report import Problems, RecordCounts, Report
 from tandem.verify.topics import Ends, Offsets
 from tandem.verify.totals import Totals, report_of
 
-CompareTask = tuple[Work, Sequence[int], int, Sequence[Numbers]]
 Arguments = TypeVarTuple("Arguments")
 Result = TypeVar("Result")
 
@@ -89,12 +88,9 @@ class ParallelVerification:
         for found in self._each("dead letters", compare_letters_of, [(work, part, beginnings) for part in parts]):
             problems.merge(found)
         most = [max(numbers) for numbers in zip(*(found.most_contents for found in grouped), strict=True)]
-        linked = (link for found in grouped for link in found.linked)
-        tasks = [(work, each, self._watermark_ms, combinations(most)) for each in joined(work.parts, linked)]
-        compared = list(self._each("comparing", compare_part, tasks))
+        compared = self._compared(grouped, combinations(most))
         for found_part in compared:
             problems.merge(found_part.problems)
-        self._add_unexpected(problems, compared, tasks)
         for found_group in grouped:
             problems.merge(found_group.conflicts)
         totals = Totals(
@@ -127,25 +123,17 @@ class ParallelVerification:
             ]
         deque(self._each("reading documents", read_documents, tasks), 0)
 
-    def _add_unexpected(self, problems: Problems, compared: Sequence[Compared], tasks: Sequence[CompareTask]) -> None:
-        """Adds the documents that no event explains.
-
-        They are copies of expected ones, or invented.
-        """
-        contents: dict[str, set[Content]] = {}
-        for found in compared:
-            for collection, invented in found.invented.items():
-                contents.setdefault(collection, set()).update(content for _, content in invented)
-        copied: dict[str, set[Content]] = {collection: set() for collection in contents}
-        if contents:
-            for part in self._each("finding copies", find_copied, [(*task, contents) for task in tasks]):
-                for collection, copies in part.items():
-                    copied[collection] |= copies
-        for found in compared:
-            for collection, invented in found.invented.items():
-                for identity, content in invented:
-                    kind = Kind.DOUBLED if content in copied[collection] else Kind.INVENTED
-                    problems.add(kind, collection, identity)
+    def _compared(self, grouped: Sequence[Grouped], tried: Sequence[Numbers]) -> list[Compared]:
+        """Returns the comparison of each part, and of the parts with linked keys."""
+        work, watermark_ms = self._work, self._watermark_ms
+        linked: list[dict[str, str]] = [{} for _ in range(work.parts)]
+        for key, representative in representatives(link for found in grouped for link in found.linked).items():
+            linked[part_of(key, work.parts)][key] = representative
+        tasks = [(work, work.grouped, part, watermark_ms, tried, keys) for part, keys in enumerate(linked)]
+        compared = list(self._each("comparing", compare_part, tasks))
+        parts = {part_of(representative, work.parts) for keys in linked for representative in keys.values()}
+        again = [(work, work.linked, part, watermark_ms, tried, dict[str, str]()) for part in parts]
+        return [*compared, *self._each("comparing linked keys", compare_part, again)]
 
     def _streams(self, grouped: Sequence[Grouped], compared: Sequence[Compared]) -> dict[str, RecordCounts]:
         """Returns the outcomes of each stream's records."""

@@ -97,11 +97,11 @@ class Work:
         return self.round / "letters"
 
     @property
-    def events(self) -> Path:
-        """Events by the part of the key that divides them."""
-        return self.round / "events"
+    def grouped(self) -> Path:
+        """Events by the part of their key, and the documents that name them."""
+        return self.round / "grouped"
 
     @property
-    def documents(self) -> Path:
-        """Documents beside the events that they name."""
-        return self.round / "documents"
+    def linked(self) -> Path:
+        """Those whose keys belong together, by the part of one of these keys."""
+        return self.round / "linked"

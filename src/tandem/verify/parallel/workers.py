@@ -101,7 +101,10 @@ def _begin() -> None:
 
 
 def _call(function: Callable[..., Result], arguments: tuple[Any, ...]) -> Result:
-    """Returns the result of a call, and raises only what can be sent to another process."""
+    """Returns the result of a call.
+
+    It raises only what can be sent to another process.
+    """
     try:
         return function(*arguments)
     except Exception as error:
