@@ -4,4 +4,4 @@ if [ -s /tmp/tandem-failure ]; then
   echo "failed: $(cat /tmp/tandem-failure)"
   exit 1
 fi
-exec bash /etc/tandem/http.sh 4040 /api/v1/applications '"completed" : false'
+exec bash /etc/tandem/http.sh 4040 /api/v1/applications '"completed":false'

@@ -20,7 +20,7 @@ from pyspark.sql import functions as F
 
 from tandem.engine.declare.job_config import KafkaConfig, MongoConfig
 from tandem.engine.spark.dates import is_old
-from tandem.engine.spark.failure import JobError
+from tandem.engine.spark.failure import CannotGoOnError, JobError
 from tandem.engine.write import mongo_sink
 from tandem.engine.write.dead_letters import DeadLetters
 from tandem.engine.write.driver_rows import DriverQuery, DriverRows
@@ -117,6 +117,22 @@ def test_the_newest_batch_wins_where_a_document_exists(
     writer.close()
     found = {each["_id"]: each["n"] for each in database["newest"].find()}
     assert found == {"a": 0, "b": 1, "c": 2, "d": 2, "e": 3, "f": 3}
+
+
+@pytest.mark.parametrize("few", [True, False])
+def test_a_document_whose_id_is_null_is_refused(
+    spark: SparkSession, running: Environment, database: Any, few: bool
+) -> None:
+    """Each write of it would store one more."""
+    config = replace(job_config("any"), mongo=MongoConfig(uri=uri_of(running), database="small_batches"))
+    batch = spark.createDataFrame([("a", 1), (None, 2)], "_id string, n int")
+    rows = DriverRows(batch)
+    rows.collect(batch)
+    with pytest.raises(CannotGoOnError, match="writing ids failed: a document has no _id"):
+        SmallWriter(rows, rows.placeholder, "ids", config).write(old=False)
+    with pytest.raises(CannotGoOnError, match="writing ids failed: a document has no _id"):
+        write_documents(batch, "ids", config, few=few)
+    assert database["ids"].count_documents({"n": 2}) == 0
 
 
 def uri_of(environment: Environment) -> str:

@@ -80,7 +80,14 @@ def test_differences_of_all_collections_are_named(spark: SparkSession) -> None:
 
 
 def test_without_declared_fields_any_documents_do(spark: SparkSession) -> None:
-    assert documents_of(pipeline_of("c", Collection("d")), empty(spark, "number int")).keys() == {"c", "d"}
+    assert documents_of(pipeline_of("c", Collection("d")), empty(spark, "_id string, number int")).keys() == {"c", "d"}
+
+
+@pytest.mark.parametrize("collection", ["c", Collection("c"), Collection("c", {"a": DocumentType.STRING})])
+def test_documents_without_an_id_are_refused(spark: SparkSession, collection: Collection | str) -> None:
+    """MongoDB would invent one each time a document is written."""
+    with pytest.raises(CannotGoOnError, match=r"not as declared: c has no field _id"):
+        documents_of(pipeline_of(collection), empty(spark, "a string"))
 
 
 @pytest.mark.parametrize("name", ["$set", "a.b"])

@@ -277,16 +277,6 @@ def test_without_docker_the_default_is_processes_and_the_reason_is_given(
             "another machine, ssh://far.example .by its current context",
         ),
         ("""[ "$1" = context ] && echo tcp://docker:2375""", "another machine, tcp://docker"),
-        # Podman's own program, which knows no contexts, and Docker's with Podman's service.
-        ("""[ "$1" = info ] && echo '{"host": {}, "store": {}, "version": {}}' || exit 125""", "`docker` is Podman"),
-        (
-            """case "$1" in
-            context) echo unix:///run/podman/podman.sock;;
-            info) echo '{"ServerVersion": "4.3.1"}';;
-            version) echo '{"Components": [{"Name": "Podman Engine"}]}';;
-            esac""",
-            "`docker` is Podman",
-        ),
         ("echo hi", r"docker info` printed no JSON object: hi$"),
         ("echo []", "printed no JSON object: "),
         ("echo null", "printed no JSON object: null"),

@@ -33,14 +33,16 @@ def default_profile() -> tuple[str, str]:
 def possible_profile() -> tuple[str, str]:
     """Returns the profile that can run here, and why.
 
-    Containers can run if a Docker engine answers.
+    Containers can run if a Docker engine answers. Podman may lack images, which Compose cannot build with it.
     """
     from tandem.platforms.compose.engine import find_engine
 
     try:
-        find_engine()
+        engine = find_engine()
     except EnvironmentNotReadyError as error:
         return "embedded", str(error)
+    if engine.podman:
+        return "embedded", "Podman answers, not Docker; `--profile local` uses it"
     return "local", "a Docker engine answers"
 
 

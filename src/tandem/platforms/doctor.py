@@ -244,7 +244,8 @@ def _engine() -> str:
     engine = find_engine()
     check_memory(engine)
     info = Containers(engine).info()
-    return f"{info['ServerVersion']}, {info['NCPU']} processors, {engine.memory / 2**30:.1f} GiB of memory"
+    name = "Podman" if engine.podman else "Docker"
+    return f"{name} {info['ServerVersion']}, {info['NCPU']} processors, {engine.memory / 2**30:.1f} GiB of memory"
 
 
 def _engine_disk() -> str:
@@ -261,7 +262,8 @@ def _compose_version() -> str:
 
 
 def _mounts(settings: Settings) -> str:
-    check_mounts(project_folder(), settings.pipelines_dir, settings.profile_file)
+    rootless = find_engine().rootless
+    check_mounts(project_folder(), settings.pipelines_dir, settings.profile_file, rootless=rootless)
     return "readable for the containers' users"
 
 

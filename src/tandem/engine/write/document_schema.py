@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from pyspark.sql import DataFrame
 from pyspark.sql.types import DataType
@@ -10,7 +10,7 @@ from pyspark.sql.types import DataType
 from tandem.engine.declare.collection import ID, Collection
 from tandem.engine.declare.field_name import unusable_in_documents
 from tandem.engine.declare.field_type import DocumentType
-from tandem.engine.declare.pipeline import Pipeline
+from tandem.engine.declare.pipeline import Output, Pipeline
 from tandem.engine.spark.failure import CannotGoOnError
 
 # Declared types whose Spark types have other names.
@@ -34,25 +34,24 @@ def documents_of(pipeline: Pipeline, events: DataFrame) -> dict[str, DataFrame]:
     ]
     if unusable:
         raise CannotGoOnError("; ".join(unusable))
-    declared = (output.collection for output in pipeline.outputs if isinstance(output.collection, Collection))
-    differences = [each for collection in declared for each in _differences(collection, documents[collection.name])]
+    differences = [each for output in pipeline.outputs for each in _differences(output, documents)]
     if differences:
         raise CannotGoOnError(f"the documents are not as declared: {'; '.join(differences)}")
     return documents
 
 
-def _differences(collection: Collection, documents: DataFrame) -> Iterator[str]:
-    if not collection.fields:
-        return
-    declared = {ID: DocumentType.STRING, **collection.fields}
-    there = {field.name: field.dataType for field in documents.schema}
+def _differences(output: Output, documents: Mapping[str, DataFrame]) -> Iterator[str]:
+    collection = output.collection_name
+    fields = output.collection.fields if isinstance(output.collection, Collection) else {}
+    declared = {ID: DocumentType.STRING, **fields}
+    there = {field.name: field.dataType for field in documents[collection].schema}
     for name, kind in declared.items():
         if name not in there:
-            yield f"{collection.name} has no field {name}"
+            yield f"{collection} has no field {name}"
         elif _type_of(there[name]) != kind:
-            yield f"{collection.name}.{name} is {there[name].simpleString()}, declared as {kind}"
-    for name in sorted(there.keys() - declared.keys()):
-        yield f"{collection.name}.{name} is not declared"
+            yield f"{collection}.{name} is {there[name].simpleString()}, declared as {kind}"
+    for name in sorted(there.keys() - declared.keys()) if fields else ():
+        yield f"{collection}.{name} is not declared"
 
 
 def _type_of(kind: DataType) -> str:

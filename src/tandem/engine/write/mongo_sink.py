@@ -11,10 +11,11 @@ from pyspark.errors.exceptions.captured import CapturedException
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
+from tandem.engine.declare.collection import ID
 from tandem.engine.declare.job_config import JobConfig
 from tandem.engine.spark.connection_options import mongo_uri
 from tandem.engine.spark.dates import as_json, has_days_or_nested, may_change
-from tandem.engine.spark.failure import JobError, mongo_error, texts_of
+from tandem.engine.spark.failure import CannotGoOnError, JobError, mongo_error, texts_of
 from tandem.engine.write.driver_rows import DriverQuery, DriverRows
 from tandem.engine.write.driver_writer import MONGODB, DriverWriter
 
@@ -25,6 +26,8 @@ _REPLACED_BATCHES = 20
 # A batch is committed only when a majority has its documents on disk.
 WRITE_CONCERN = {"writeConcern.w": "majority", "writeConcern.journal": "true"}
 _DUPLICATE_KEY = 11000
+# Spark's error has this text.
+_NO_ID = "a document has no _id"
 _log = logging.getLogger(__name__)
 _INSERT = {"operationType": "insert"}
 _REPLACE = {"operationType": "replace", "idFieldList": "_id"}
@@ -51,7 +54,7 @@ def write_documents(
     stored with its dates unchanged.
 
     Args:
-        documents: rows with a string ``_id``; they are computed up to twice, so cache their source.
+        documents: rows with a string ``_id`` that is not null; they are computed up to twice, so cache their source.
         collection: the collection's name.
         config: MongoDB's address.
         few: whether fewer than ``FEW`` documents are expected.
@@ -59,7 +62,8 @@ def write_documents(
 
     Raises:
         JobError: MongoDB did not store them.
-        CannotGoOnError: a retry cannot help, because of the login or of a unique index other than that of ``_id``.
+        CannotGoOnError: a retry cannot help, because of the login, a unique index other than that of ``_id``, or a
+            document without an ``_id``.
     """
     # Writing dates as text costs more for each document. For few documents, a query for old dates would cost more.
     unsure = (few or may_change(documents)) if old is None else old
@@ -69,7 +73,7 @@ def write_documents(
     try:
         _save(documents, collection, config, as_text=as_text, **_REPLACE)
     except Py4JJavaError as error:
-        raise mongo_error(texts_of(error), f"writing {collection}") from None
+        raise _error(texts_of(error), f"writing {collection}") from None
 
 
 class SmallWriter:
@@ -90,7 +94,7 @@ class SmallWriter:
 
     def __init__(self, rows: DriverRows, documents: DataFrame, collection: str, config: JobConfig) -> None:
         self._rows, self._collection, self._config = rows, collection, config
-        self.documents, self._days_or_nested = DriverQuery(rows, documents), has_days_or_nested(documents)
+        self.documents, self._days_or_nested = DriverQuery(rows, _with_ids(documents)), has_days_or_nested(documents)
         self._batches_to_replace = 0
 
     @cached_property
@@ -120,9 +124,11 @@ class SmallWriter:
         try:
             self._write(self._as_text if old or self._days_or_nested else self._as_it_is)
         except CapturedException as error:
+            what = f"writing {self._collection}"
+            if _NO_ID in str(error):
+                raise _error(_NO_ID, what) from None
             # The documents' expressions failed on a row, which the text may quote.
-            what = error.getCondition() or type(error).__name__
-            raise JobError(f"writing {self._collection} failed: {what}") from None
+            raise JobError(f"{what} failed: {error.getCondition() or type(error).__name__}") from None
         except Py4JJavaError:
             _log.warning("documents not written by the driver; tasks try it again")
             # The login may have changed since.
@@ -152,6 +158,14 @@ class SmallWriter:
                 writers.replacing.close()
 
 
+def _with_ids(documents: DataFrame) -> DataFrame:
+    """Returns documents that fail if an ``_id`` is null.
+
+    MongoDB would invent another ``_id`` each time such a document is written.
+    """
+    return documents.withColumn(ID, F.coalesce(ID, F.raise_error(F.lit(_NO_ID))))
+
+
 def _each_once(documents: DataFrame) -> DataFrame:
     """Returns one document for each ``_id``.
 
@@ -169,14 +183,23 @@ def _inserted(documents: DataFrame, collection: str, config: JobConfig, *, as_te
     except Py4JJavaError as error:
         failure = texts_of(error)
         if not _met_duplicates(failure):
-            raise mongo_error(failure, f"writing {collection}") from None
+            raise _error(failure, f"writing {collection}") from None
         return False
     return True
 
 
 def _save(documents: DataFrame, collection: str, config: JobConfig, *, as_text: bool, **options: str) -> None:
+    documents = _with_ids(documents)
     written = as_json(documents) if as_text else documents
     written.write.format("mongodb").mode("append").options(**_options(collection, config, as_text), **options).save()
+
+
+def _error(failure: str, what: str) -> JobError:
+    if _NO_ID in failure:
+        return CannotGoOnError(
+            f"{what} failed: {_NO_ID}; make it of fields that are never null, or filter such rows, and restart the job"
+        )
+    return mongo_error(failure, what)
 
 
 def _options(collection: str, config: JobConfig, as_text: bool) -> dict[str, str]:

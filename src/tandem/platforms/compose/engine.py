@@ -8,6 +8,7 @@ import subprocess
 from collections.abc import Mapping
 from dataclasses import dataclass
 from ipaddress import ip_address
+from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -28,6 +29,9 @@ _FURTHER_JOB_GIB = 3
 _PATIENCE_S = 15
 _HINT = "start Docker, or use `--profile embedded`, which needs none"
 
+# Docker names it among its security options; Podman 4.3 does not.
+_ROOTLESS = "name=rootless"
+
 # The processors for which a package has MongoDB.
 _OF_MONGO = ("x86_64", "amd64")
 
@@ -41,12 +45,16 @@ class Engine:
         memory: its memory for containers, in bytes.
         compose: the version of Compose.
         architecture: its processors, as Docker names them; empty if unknown.
+        podman: whether it is Podman's service, which answers as Docker does.
+        rootless: whether a user runs it. Users in containers then have other ids on this machine.
     """
 
     host: str
     memory: int
     compose: str = ""
     architecture: str = ""
+    podman: bool = False
+    rootless: bool = False
 
 
 def find_engine() -> Engine:
@@ -61,7 +69,7 @@ def find_engine() -> Engine:
     host = _host()
     _check_here(host)
     info = json_object(_ask("info", "--format", "{{json .}}"), "docker info")
-    _check_docker(info)
+    podman = _is_podman(info)
     if not info.get("ServerVersion"):
         errors = " ".join(info.get("ServerErrors") or ["no answer"])
         raise EnvironmentNotReadyError(_reason(errors), hint=_HINT)
@@ -77,15 +85,19 @@ def find_engine() -> Engine:
         memory=int(info.get("MemTotal") or 0),
         compose=f"{version[1]}.{version[2]}",
         architecture=str(info.get("Architecture") or ""),
+        podman=podman,
+        rootless=_ROOTLESS in (info.get("SecurityOptions") or ()) or (podman and _is_of_a_user(host)),
     )
 
 
 def check_builder(engine: Engine) -> str:
-    """Returns the version of buildx, or a text that Compose does not need it.
+    """Returns the version of buildx, or a text that it is not needed.
 
     Raises:
         EnvironmentNotReadyError: Compose needs buildx, and it is missing or too old.
     """
+    if engine.podman:
+        return "not needed: Podman builds the images itself"
     if tuple(map(int, engine.compose.split("."))) < _COMPOSE_WITH_BUILDX:
         return f"not needed by Compose {engine.compose}"
     try:
@@ -180,18 +192,25 @@ def _is_here(host: str) -> bool:
         return host == "localhost" or host.endswith(".localhost")
 
 
-def _check_docker(info: dict[str, Any]) -> None:
-    """Raises if Podman answers instead of Docker.
+def _is_of_a_user(host: str) -> bool:
+    """Returns whether the engine's socket belongs to another user than root."""
+    socket = Path(urlsplit(host).path)
+    return host.startswith("unix://") and socket.exists() and socket.stat().st_uid != 0
 
-    It has no BuildKit to build the images.
+
+def _is_podman(info: dict[str, Any]) -> bool:
+    """Returns whether Podman's service answers Docker's program.
+
+    Raises:
+        EnvironmentNotReadyError: the program itself is Podman's, which cannot run the compose files.
     """
-    # Podman's own program, or Docker's program with Podman's service.
-    podman = "host" in info and "ServerVersion" not in info
-    if podman or (info.get("ServerVersion") and "Podman" in _ask("version", "--format", "{{json .Server}}")):
+    if "host" in info and "ServerVersion" not in info:
         raise EnvironmentNotReadyError(
-            "`docker` is Podman here, but the images need Docker's engine",
-            hint="install Docker, or use `--profile embedded`, which needs none",
+            "`docker` is Podman's own program here, but the compose files need Docker's program and its Compose plugin",
+            hint="install these and set DOCKER_HOST to Podman's socket (docs/guides/podman.md), "
+            "or use `--profile embedded`, which needs none",
         )
+    return bool(info.get("ServerVersion")) and "Podman" in _ask("version", "--format", "{{json .Server}}")
 
 
 def _ask(*arguments: str) -> str:

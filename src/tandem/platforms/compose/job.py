@@ -20,6 +20,7 @@ from tandem.platforms.compose.folder import renewed_folder
 from tandem.platforms.compose.heaps import check_heaps_fit
 from tandem.platforms.compose.job_services import BATCH, SETUP, JobServices
 from tandem.platforms.compose.mounts import check_mounts
+from tandem.platforms.compose.podman import check_podman
 from tandem.platforms.compose.project import Project
 from tandem.platforms.observe import batch_report, has_committed, lag_of, status
 from tandem.platforms.ports import check_ports, dashboard_trouble
@@ -48,12 +49,14 @@ class ComposeJob:
         """Starts the services and this pipeline's job; see ``Job.submit``."""
         project, job = self._project, self._services.job
         pipelines = {*project.jobs(), self.settings.pipeline}
-        check_mounts(renewed_folder(), self.settings.pipelines_dir, self.settings.profile_file)
+        self._check_mounts()
         if state_of(project.container(job)) != "running":
             check_memory(project.engine, len(pipelines))
             check_builder(project.engine)
             services = project.compose(self.settings).model()["services"]
             check_mongo_image(project.engine, services)
+            if project.engine.podman:
+                check_podman(services, project.containers.has_image)
             check_heaps_fit(self.settings.spark, services, job)
             if not any(state_of(each) == "running" for each in project.containers.of(project.name).values()):
                 check_ports(ports(self.settings))
@@ -154,7 +157,7 @@ class ComposeJob:
         See ``Job.restart``.
         """
         self._project.check_running(self.settings.pipeline)
-        check_mounts(renewed_folder(), self.settings.pipelines_dir, self.settings.profile_file)
+        self._check_mounts()
         self._start("run", "--rm", "--no-deps", self._services.named(SETUP))
         self._start("up", "--detach", "--no-deps", "--force-recreate", self._services.job)
         self.wait_until_ready()
@@ -178,6 +181,10 @@ class ComposeJob:
     @property
     def _services(self) -> JobServices:
         return self._project.services_of(self.settings.pipeline)
+
+    def _check_mounts(self) -> None:
+        folder, settings = renewed_folder(), self.settings
+        check_mounts(folder, settings.pipelines_dir, settings.profile_file, rootless=self._project.engine.rootless)
 
     def _run_batch(self, entry: str, *arguments: str) -> dict[str, Any]:
         self._project.check_running(self.settings.pipeline)

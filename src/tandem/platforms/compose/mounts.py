@@ -18,11 +18,12 @@ from tandem.settings.profiles import FILE
 # The users of the images, by the folders that are mounted into their containers.
 _READERS = {"src": 1000, "compose/kafka": 1000, "compose/spark": 1000, "compose/mongo": 999, "compose/observe": 65534}
 _PIPELINES_READER = 1000
+_NOBODYS = -1
 # Python writes these by itself, and containers do not need them.
 _GENERATED = ("__pycache__", ".egg-info")
 
 
-def check_mounts(project: Path, pipelines: Path, profiles: Path | None) -> None:
+def check_mounts(project: Path, pipelines: Path, profiles: Path | None, *, rootless: bool = False) -> None:
     """Raises if a container's user cannot read a mounted file.
 
     This happens after a clone with umask 077, for example.
@@ -31,6 +32,7 @@ def check_mounts(project: Path, pipelines: Path, profiles: Path | None) -> None:
         project: the folder of ``docker-compose.yml``.
         pipelines: the user's folder of pipelines.
         profiles: the user's file that defines the profile; None if containers get the project's.
+        rootless: whether the users of containers have other ids on this machine, and so own no file.
 
     Raises:
         EnvironmentNotReadyError: the message names a path, the hint has the command that fixes all.
@@ -44,7 +46,7 @@ def check_mounts(project: Path, pipelines: Path, profiles: Path | None) -> None:
     readers = {parts / name: uid for name, uid in _READERS.items()}
     readers |= dict.fromkeys((pipelines, own), _PIPELINES_READER)
     for folder, uid in readers.items():
-        if path := next(_unreadable(folder, uid), None):
+        if path := next(_unreadable(folder, _NOBODYS if rootless else uid), None):
             others = "".join(f" {each}" for each in (pipelines, own) if each.parent != project)
             shared = "src compose" if parts == project else COPY
             raise EnvironmentNotReadyError(
