@@ -64,7 +64,7 @@ class InMemory:
 
     def records(self, topic: str, starts: Offsets, ends: Offsets) -> Generator[TopicRecord]:
         for each in self.topics[topic]:
-            if starts[each.partition] <= each.offset < ends[each.partition]:
+            if each.partition in starts and starts[each.partition] <= each.offset < ends[each.partition]:
                 yield each
 
     @contextmanager

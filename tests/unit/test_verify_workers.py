@@ -18,7 +18,9 @@ import pytest
 from tandem.catalog import find
 from tandem.errors import EnvironmentNotReadyError, TandemError
 from tandem.pipelines.orders_payments.streams import DEAD_LETTER_TOPIC, ORDERS, PAYMENTS
+from tandem.settings.load import load
 from tandem.verify.parallel.processors import processors
+from tandem.verify.parallel.sources import KafkaAndMongo
 from tandem.verify.parallel.workers import Workers
 from tests.parts import InMemory, Stored, in_order, report_in_parts
 from tests.unit.test_verify_compare import World
@@ -26,6 +28,10 @@ from tests.unit.test_verify_compare import World
 
 def double(number: int) -> int:
     return 2 * number
+
+
+def returned(sources: KafkaAndMongo) -> KafkaAndMongo:
+    return sources
 
 
 def fail(_: int) -> int:
@@ -74,6 +80,13 @@ def test_a_container_limits_the_number_of_processors(
     if quota:
         (tmp_path / "cpu.max").write_text(f"{quota}\n")
     assert processors(tmp_path / "cpu.max") == number
+
+
+@pytest.mark.parametrize("profile", ["embedded", "local", "rehearsal"])
+def test_sources_can_be_sent_to_a_worker(profile: str) -> None:
+    sources = KafkaAndMongo(load(profile))
+    with Workers(1) as workers:
+        assert list(workers.each(returned, [(sources,)])) == [sources]
 
 
 def test_workers_return_each_result() -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping, Set
+from collections.abc import Generator, Iterator, Mapping, Set
 from contextlib import closing
 from dataclasses import dataclass
 from itertools import chain, islice
@@ -11,11 +11,12 @@ from itertools import chain, islice
 from tandem.verify.compare import counts_of
 from tandem.verify.intake import Intake
 from tandem.verify.mongo_documents import Range
+from tandem.verify.parallel.sources import Sources
 from tandem.verify.parallel.spill import Spill, part_of
 from tandem.verify.parallel.steps import write_steps
 from tandem.verify.parallel.work import Work
 from tandem.verify.reference import Fields
-from tandem.verify.topics import Offsets
+from tandem.verify.topics import Offsets, TopicRecord
 from tandem.verify.watermark import Arrival
 
 # When an event arrived for the first time, and its time then. Without one, it was rejected as of an unknown schema.
@@ -32,20 +33,26 @@ class Chunk:
         name: a name by which the chunks of a partition are in their order.
         topic: the topic.
         stream: the number of the stream; -1 for dead letters.
-        starts: the offset of each partition's first record to read.
-        ends: the offset after the last one. All partitions but one have no record to read.
+        partition: the partition.
+        start: the offset of the first record to read.
+        end: the offset after the last one.
     """
 
     name: str
     topic: str
     stream: int
-    starts: Offsets
-    ends: Offsets
+    partition: int
+    start: int
+    end: int
 
     @property
-    def records(self) -> int:
-        """The number of offsets in it."""
-        return sum(self.ends.values()) - sum(self.starts.values())
+    def offsets(self) -> int:
+        """The number of offsets in it, which is at least that of records."""
+        return self.end - self.start
+
+    def records(self, sources: Sources) -> Generator[TopicRecord]:
+        """Yields its records."""
+        return sources.records(self.topic, {self.partition: self.start}, {self.partition: self.end})
 
 
 @dataclass(frozen=True)
@@ -79,21 +86,15 @@ def chunks(topic: str, stream: int, starts: Offsets, ends: Offsets, name: str, s
     for partition, end in ends.items():
         for number, start in enumerate(range(starts[partition], end, size)):
             last = min(start + size, end)
-            yield Chunk(
-                f"{name}-{partition:06}-{number:09}",
-                topic,
-                stream,
-                {**ends, partition: start},
-                {**ends, partition: last},
-            )
+            yield Chunk(f"{name}-{partition:06}-{number:09}", topic, stream, partition, start, last)
 
 
 def read_records(work: Work, chunk: Chunk, unknown_then: Set[bytes]) -> Read:
     """Reads a chunk of a stream; writes its events, dead letters and steps."""
     stream, counts, unknown_then_count = work.declared.streams[chunk.stream], Counter[str](), 0
     newest: list[int] = []
-    with closing(work.sources.records(chunk.topic, chunk.starts, chunk.ends)) as records:
-        for number in range(chunk.records):
+    with closing(chunk.records(work.sources)) as records:
+        for number in range(chunk.offsets):
             intake = Intake(stream, max_clock_skew_seconds=work.max_clock_skew_seconds)
             intake.take(islice(records, work.kept), unknown_then)
             if not intake.consumed:
@@ -110,7 +111,7 @@ def read_records(work: Work, chunk: Chunk, unknown_then: Set[bytes]) -> Read:
 def read_letters(work: Work, chunk: Chunk) -> None:
     """Reads a chunk of the dead letters."""
     with Spill(work.letters, chunk.name) as letters:
-        for letter in work.sources.records(chunk.topic, chunk.starts, chunk.ends):
+        for letter in chunk.records(work.sources):
             letters.add(part_of_key(letter.key or b"", work.parts), tuple(letter))
 
 

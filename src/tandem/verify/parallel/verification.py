@@ -47,16 +47,18 @@ class ParallelVerification:
             name = f"{self._rounds:06}-{number:03}"
             found += chunks(stream.topic, number, starts[stream.topic], ends[stream.topic], name, self._work.chunk)
         tasks = ((self._work, chunk, unknown_then) for chunk in found)
-        with self._progress.step("reading records", sum(chunk.records for chunk in found)) as advance:
+        with self._progress.step("reading records", sum(chunk.offsets for chunk in found)) as advance:
             for read in self._workers.each(read_records, tasks):
                 self._read.append(read)
-                advance(read.chunk.records)
+                advance(read.chunk.offsets)
 
     def watermark_ms(self) -> int:
         """Returns the watermark that the records imply."""
         work = self._work
         unknown: dict[int, int] = {}
-        shutil.rmtree(work.round, ignore_errors=True)
+        if work.round.exists():
+            # Files that stay would be appended to.
+            shutil.rmtree(work.round)
         for read in self._read:
             if read.unknown_ms is not None:
                 number = read.chunk.stream
@@ -133,7 +135,9 @@ class ParallelVerification:
         compared = list(self._each("comparing", compare_part, tasks))
         parts = {part_of(representative, work.parts) for keys in linked for representative in keys.values()}
         again = [(work, work.linked, part, watermark_ms, tried, dict[str, str]()) for part in parts]
-        return [*compared, *self._each("comparing linked keys", compare_part, again)]
+        if again:
+            compared += self._each("comparing linked keys", compare_part, again)
+        return compared
 
     def _streams(self, grouped: Sequence[Grouped], compared: Sequence[Compared]) -> dict[str, RecordCounts]:
         """Returns the outcomes of each stream's records."""
