@@ -46,6 +46,7 @@ class Collection:
 def collection(monkeypatch: pytest.MonkeyPatch) -> Collection:
     found = Collection()
     monkeypatch.setattr(mongo_sink, "DriverQuery", MagicMock())
+    monkeypatch.setattr(mongo_sink, "F", MagicMock())
     monkeypatch.setattr(mongo_sink, "DriverWriter", found.writer)
     monkeypatch.setattr(mongo_sink, "has_days_or_nested", lambda _: False)
     monkeypatch.setattr(mongo_sink, "write_documents", lambda *_, **__: found.asked.append("tasks"))
