@@ -74,16 +74,14 @@ def compare_part(
         combinations: the result of ``expected.combinations``.
         linked: of the result of ``grouping.representatives``, the part's keys.
     """
-    streams = work.declared.streams
-    events = {number: Events(stream) for number, stream in enumerate(streams)}
+    events = {stream.name: Events(stream) for stream in work.declared.streams}
     late: set[EventId] = set()
     unprocessed: set[EventId] = set()
-    for _, number, identity, contents, arrived in _unlinked(work, events_in, folder, part, linked):
+    for _, event, contents, arrived in _unlinked(work, events_in, folder, part, linked):
         for fields in contents:
-            events[number].add(identity, fields)
+            events[event[0]].add(event[1], fields)
         if arrived is not Arrived.IN_TIME:
-            to = late if arrived is Arrived.LATE else unprocessed
-            to.add((streams[number].name, identity))
+            (late if arrived is Arrived.LATE else unprocessed).add(event)
     documents: dict[str, list[dict[str, Any]]] = {name: [] for name in work.collections}
     for _, number, encoded in _unlinked(work, documents_in, folder, part, linked):
         documents[work.collections[number]].append(decode(encoded, AS_NUMBERS))

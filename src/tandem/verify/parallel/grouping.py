@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from enum import IntEnum
 from pathlib import Path
 
 from tandem.verify.events import Events
+from tandem.verify.oracle import EventId
 from tandem.verify.parallel.reading import First, earlier
 from tandem.verify.parallel.spill import Spill, part_of, rows_of
 from tandem.verify.parallel.steps import Watermarks
@@ -24,8 +26,8 @@ class Arrived(IntEnum):
     UNPROCESSED = 2  # all its records were rejected before their schema was known
 
 
-# An event's key, the stream's number, the identity, the contents and when it arrived.
-GroupedEvent = tuple[str, int, str, list[Fields], Arrived]
+# An event's key, the event, its contents and when it arrived.
+GroupedEvent = tuple[str, EventId, list[Fields], Arrived]
 # The key of the event that a document names, None without one; the collection's number, and the BSON.
 GroupedDocument = tuple[str | None, int, bytes]
 
@@ -35,13 +37,13 @@ class Grouped:
     """What was found in a part.
 
     Attributes:
-        repeated: the number of further records of an event, by the stream's number.
+        repeated: the number of further records of an event, by stream.
         most_contents: the largest number of different contents of one event, for each stream.
         conflicts: the conflicting events.
         linked: the keys of each event that has several, because its contents differ.
     """
 
-    repeated: list[int]
+    repeated: Counter[str]
     most_contents: list[int]
     conflicts: list[Problem]
     linked: set[frozenset[str]] = field(default_factory=set)
@@ -51,28 +53,29 @@ def group(work: Work, part: int) -> Grouped:
     """Groups one part's records by event, and divides the events by key."""
     streams, division = work.declared.streams, work.division
     watermarks = Watermarks(work.round)
-    events = [Events(stream) for stream in streams]
-    firsts: dict[tuple[int, str], First | None] = {}
-    repeated, linked = [0] * len(streams), set[frozenset[str]]()
-    for number, identity, contents, first in rows_of(work.records, part):
-        event = (number, identity)
-        repeated[number] += event in firsts
+    events = {stream.name: Events(stream) for stream in streams}
+    firsts: dict[EventId, First | None] = {}
+    repeated, linked = Counter[str](), set[frozenset[str]]()
+    for event, contents, first in rows_of(work.records, part):
+        stream, identity = event
+        repeated[stream] += event in firsts
         for fields in contents:
-            events[number].add(identity, fields)
+            events[stream].add(identity, fields)
         known = firsts.get(event)
         firsts[event] = known if first is None else earlier(known, first)
-    keys: dict[tuple[int, str], str] = {}
+    keys: dict[EventId, str] = {}
     with (
         Spill(events_in(work.grouped), str(part)) as grouped,
         Spill(documents_in(work.grouped), str(part)) as documents,
     ):
-        for (number, identity), first in firsts.items():
-            contents = events[number].contents(identity)
-            possible = [division.key(streams[number].name, identity, fields) for fields in contents]
+        for event, first in firsts.items():
+            stream, identity = event
+            contents = events[stream].contents(identity)
+            possible = [division.key(stream, identity, fields) for fields in contents]
             if len(different := frozenset(possible)) > 1:
                 linked.add(different)
-            keys[number, identity] = key = possible[0]
-            row: GroupedEvent = (key, number, identity, contents, _arrived(first, watermarks))
+            keys[event] = key = possible[0]
+            row: GroupedEvent = (key, event, contents, _arrived(first, watermarks))
             grouped.add(part_of(key, work.parts), row)
         for named, collection, encoded in rows_of(work.stored, part):
             of = keys.get(named)
@@ -80,10 +83,10 @@ def group(work: Work, part: int) -> Grouped:
             # A document that names no event is unexpected in any part.
             documents.add(part if of is None else part_of(of, work.parts), document)
     problems = Problems()
-    for each in events:
+    for each in events.values():
         for identity in each.conflicting:
             problems.add(Kind.CONFLICTING, each.stream.name, identity)
-    return Grouped(repeated, [each.most_contents for each in events], problems.all(), linked)
+    return Grouped(repeated, [each.most_contents for each in events.values()], problems.all(), linked)
 
 
 def events_in(folder: Path) -> Path:

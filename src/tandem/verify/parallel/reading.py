@@ -11,6 +11,7 @@ from itertools import chain, islice
 from tandem.verify.compare import counts_of
 from tandem.verify.intake import Intake
 from tandem.verify.mongo_documents import Range
+from tandem.verify.oracle import EventId
 from tandem.verify.parallel.sources import Sources
 from tandem.verify.parallel.spill import Spill, part_of
 from tandem.verify.parallel.steps import write_steps
@@ -21,8 +22,10 @@ from tandem.verify.watermark import Arrival
 
 # When an event arrived for the first time, and its time then. Without one, it was rejected as of an unknown schema.
 First = tuple[int | None, int]
-# A row of ``Work.records``: the stream's number, the identity, the contents, and the arrival.
-EventRow = tuple[int, str, list[Fields], First | None]
+# A row of ``Work.records``: the event, its contents and its arrival.
+EventRow = tuple[EventId, list[Fields], First | None]
+# A row of ``Work.stored``: the event that a document names, None without one; the collection's number, and the BSON.
+DocumentRow = tuple[EventId | None, int, bytes]
 
 
 @dataclass(frozen=True)
@@ -100,7 +103,7 @@ def read_records(work: Work, chunk: Chunk, unknown_then: Set[bytes]) -> Read:
             if not intake.consumed:
                 break
             name = f"{chunk.name}-{number:06}"
-            _write(work, chunk.stream, name, intake)
+            _write(work, name, intake)
             unknown_ms = write_steps(work.steps / str(chunk.stream) / name, intake.arrivals)
             newest += [] if unknown_ms is None else [unknown_ms]
             counts.update(counts_of(intake))
@@ -125,20 +128,20 @@ def read_documents(work: Work, number: int, name: str, within: Range) -> None:
         within: the range.
     """
     division, collection = work.division, work.collections[number]
-    streams = {stream.name: place for place, stream in enumerate(work.declared.streams)}
     with work.sources.documents() as documents, Spill(work.stored, name) as stored:
         for identity, encoded in documents.encoded(collection, within):
             event = division.event(collection, identity) if type(identity) is str else None
-            named = None if event is None else (streams[event[0]], event[1])
-            stored.add(part_of(named[1] if named else "", work.parts), (named, number, encoded))
+            row: DocumentRow = (event, number, encoded)
+            stored.add(part_of(event[1] if event else "", work.parts), row)
 
 
-def _write(work: Work, stream: int, name: str, intake: Intake) -> None:
+def _write(work: Work, name: str, intake: Intake) -> None:
     """Writes the events and the dead letters of records."""
     firsts = _first_arrivals(intake.arrivals)
     with Spill(work.records, name) as events, Spill(work.due, name) as due:
         for identity in intake.accepted:
-            row: EventRow = (stream, identity, intake.contents(identity), firsts.get(identity))
+            event = (intake.stream.name, identity)
+            row: EventRow = (event, intake.contents(identity), firsts.get(identity))
             events.add(part_of(identity, work.parts), row)
         for key, letter in chain(intake.dead.items(), intake.unknown_then.items()):
             due.add(part_of_key(key, work.parts), (key, tuple(letter)))

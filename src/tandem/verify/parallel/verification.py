@@ -147,7 +147,7 @@ class ParallelVerification:
             for read in self._read:
                 if read.chunk.stream == number:
                     counts.update(read.counts)
-            counts["repeated"] += sum(each.repeated[number] for each in grouped)
+            counts["repeated"] += sum(each.repeated[stream.name] for each in grouped)
             for each in compared:
                 counts.update(each.outcomes[stream.name])
             streams[stream.name] = counts
