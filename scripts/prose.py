@@ -1,4 +1,4 @@
-"""Checks the wording of the documentation, the help texts, the messages and the docstrings.
+"""Checks the wording of the documentation, the help texts, the messages and the docstrings, and modules' lengths.
 
 ``python scripts/prose.py [FOLDER]`` prints each problem and the reading ease of the pages for newcomers. It exits with
 1 if there is a problem. ``scripts/words.toml`` has the words to avoid.
@@ -25,6 +25,7 @@ from proselint.tools import LintFile
 LONGEST_SENTENCE = 30
 LONGEST_SUMMARY = 80
 README_LINES, README_WIDTH = 120, 120
+MODULE_LINES = 300
 LEAST_EASE = 55.0
 # Straight quotes are fine in a terminal, "resume" is a verb here, a removed name in code leaves a repeated word, and
 # "exactly-once" is a term.
@@ -150,6 +151,13 @@ def long_readme(file: Path) -> Iterator[str]:
             yield f"{file}:{number}: {len(line)} characters, at most {README_WIDTH}"
 
 
+def long_modules(files: Iterable[Path]) -> Iterator[str]:
+    """Yields a problem for each module that has too many lines."""
+    for file in files:
+        if (number := len(file.read_text("utf-8").splitlines())) > MODULE_LINES:
+            yield f"{file}: {number} lines, at most {MODULE_LINES}"
+
+
 def lint(texts: Iterable[Text]) -> Iterator[str]:
     """Yields proselint's problems."""
     registry = CheckRegistry()
@@ -205,6 +213,7 @@ def problems(root: Path) -> Iterator[str]:
     yield from long_sentences(helps)
     yield from long_sentences(said, at_semicolons=True)
     yield from long_summaries(first_lines)
+    yield from long_modules(modules)
     for file in easy_pages(root):
         yield from long_sentences(prose[file])
         if (ease := reading_ease(prose[file])) < LEAST_EASE:

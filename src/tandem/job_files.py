@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
@@ -108,6 +109,8 @@ def write_job_files(
 ) -> None:
     """Writes all files that the driver reads.
 
+    Each is replaced atomically, because a driver may start meanwhile.
+
     Args:
         folder: an existing folder.
         settings: the profile's settings; its Spark settings win over ``spark``.
@@ -120,10 +123,16 @@ def write_job_files(
     own[_JAVA_OPTIONS] = f"{own[_JAVA_OPTIONS]} {quoted(logging_option(folder / 'log4j2.properties'))}"
     # Spark puts this folder on the class path. It must be empty for Java's class archives.
     (folder / "empty").mkdir(exist_ok=True)
-    (folder / "spark.conf").write_text(java_properties(own), "utf-8")
-    (folder / "log4j2.properties").write_text(_LOG4J + LOG_LAYOUTS[settings.log.format], "utf-8")
+    _replace(folder / "spark.conf", java_properties(own))
+    _replace(folder / "log4j2.properties", _LOG4J + LOG_LAYOUTS[settings.log.format])
     config = replace(job_config(settings, checkpoint), failure_file=failure_file)
-    (folder / "job.json").write_text(config.to_json(), "utf-8")
+    _replace(folder / "job.json", config.to_json())
+
+
+def _replace(file: Path, text: str) -> None:
+    draft = file.with_name(f".{file.name}.{os.getpid()}")
+    draft.write_text(text, "utf-8")
+    draft.replace(file)
 
 
 def with_limits(spark: Mapping[str, str]) -> dict[str, str]:
@@ -172,12 +181,16 @@ def replay_arguments(span: ReplayRange) -> tuple[str, ...]:
     return ("--replay", span.to_json())
 
 
-def driver_environment(folder: Path) -> dict[str, str]:
-    """Returns the variables that pass Spark's settings to a Python driver."""
-    return {
-        "SPARK_CONF_DIR": str(folder / "empty"),
-        "PYSPARK_SUBMIT_ARGS": f"--properties-file {shlex.quote(str(folder / 'spark.conf'))} pyspark-shell",
-    }
+def driver_environment(folder: Path, spark: Mapping[str, str]) -> dict[str, str]:
+    """Returns the variables that pass Spark's settings to a Python driver.
+
+    Args:
+        folder: the folder of ``write_job_files``.
+        spark: further settings; they override those in the folder.
+    """
+    options = [word for name, value in spark.items() for word in ("--conf", f"{name}={value}")]
+    arguments = ("--properties-file", str(folder / "spark.conf"), *options, "pyspark-shell")
+    return {"SPARK_CONF_DIR": str(folder / "empty"), "PYSPARK_SUBMIT_ARGS": shlex.join(arguments)}
 
 
 def job_config(settings: Settings, checkpoint: str) -> JobConfig:

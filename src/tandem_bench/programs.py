@@ -16,6 +16,7 @@ from typing import IO, Any
 from tandem.errors import TandemError
 from tandem.foreign import inherited
 from tandem.job_files import driver_arguments
+from tandem.local_spark.local_spark import configure
 from tandem.supervision.logs import error_summary
 from tandem_bench.testbed import Testbed, ignoring_interrupts
 
@@ -119,10 +120,8 @@ def running_on_spark(
         packages: a folder of further Python packages.
     """
     folder = testbed.layout.conf / name.rpartition("/")[2]
-    folder.mkdir(parents=True, exist_ok=True)
-    spark = testbed.tools.spark(testbed.settings)
-    spark.configure(testbed.settings, folder, testbed.layout.home)
-    env = spark.environment(testbed.settings.location, folder)
+    configure(testbed.settings, folder, testbed.layout.home)
+    env = testbed.tools.spark(testbed.settings).prepare(testbed.settings, folder)
     if packages:
         env["PYTHONPATH"] = os.pathsep.join(filter(None, (str(packages), env.get("PYTHONPATH"))))
     with running(name, (*driver_arguments(folder), *arguments), testbed, env) as program:

@@ -17,6 +17,7 @@ from pymongo import MongoClient
 
 from tandem.errors import EnvironmentNotReadyError, TandemError
 from tandem.foreign import inherited
+from tandem.local_spark.local_spark import configure
 from tandem.platforms import Job, environment_for
 from tandem.platforms.local_services.dashboard import Dashboard
 from tandem.platforms.local_services.driver import Driver
@@ -99,6 +100,7 @@ class Testbed:
         Raises:
             TandemError: it was restarted meanwhile, so the measurement is invalid.
         """
+        configure(self.settings, self.layout.conf, self.layout.home)
         runner = ServiceRunner(Driver(self.settings, self.tools, self.layout), self.layout, self._states)
         before = self._state("job").restarts
         runner.start()

@@ -33,11 +33,12 @@ from tandem.platforms.dataproc.cluster_jobs import ClusterJobs
 from tandem.platforms.dataproc.costs import notes, requests_of_batch
 from tandem.platforms.dataproc.deploy import Deployment
 from tandem.platforms.dataproc.environment import active_pipelines
-from tandem.platforms.dataproc.job import DataprocJob, problem_of, state_of
+from tandem.platforms.dataproc.job import DataprocJob
 from tandem.platforms.dataproc.memory import with_memory
 from tandem.platforms.dataproc.plan import calls
 from tandem.platforms.dataproc.release import release
 from tandem.platforms.dataproc.requests import SCOPE, batch_request, batches_parent, submit_request
+from tandem.platforms.dataproc.run_problems import problem_of, state_of
 from tandem.scaffold import Format, write
 from tandem.settings.load import load
 from tandem.settings.model import Settings

@@ -3,8 +3,11 @@ import re
 import shlex
 import subprocess
 import threading
+from collections.abc import Mapping
+from contextlib import nullcontext
+from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, HTTPServer
-from itertools import islice
+from itertools import islice, pairwise
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
@@ -14,10 +17,11 @@ from tandem.engine.declare.avro_schema import JAVA_LIMITS
 from tandem.engine.declare.job_config import JobConfig
 from tandem.errors import EnvironmentNotReadyError, UsageError
 from tandem.local_spark import heap as heap_module
+from tandem.local_spark.class_archive import ClassArchive
 from tandem.local_spark.folder_names import check_folder_names
 from tandem.local_spark.heap import heap_mib, machine_memory, start_options
 from tandem.local_spark.java import Java, child_environment, find_java, major_version
-from tandem.local_spark.local_spark import LocalSpark, write_configuration
+from tandem.local_spark.local_spark import LocalSpark, configure
 from tandem.platforms import environment_for
 from tandem.platforms.local_services import kafka, mongod
 from tandem.platforms.local_services.dashboard import Dashboard
@@ -94,11 +98,27 @@ def test_mongod_is_a_replica_set_on_loopback(settings: Settings, layout: Layout)
     assert (options["--replSet"], options["--bind_ip"], options["--port"]) == ("rs0", "127.0.0.1", "1113")
 
 
-def test_spark_gets_the_jars_and_the_profile_with_its_backslashes(settings: Settings, layout: Layout) -> None:
+@pytest.fixture
+def spark(settings: Settings, tmp_path: Path) -> LocalSpark:
+    jars = (Path("/c/a.jar"), Path("/c/b.jar"))
+    java = Java(Path("java"), Path("/j"), 17, "")
+    return LocalSpark(java, jars, ClassArchive(tmp_path, java, ()))
+
+
+def overrides(environment: Mapping[str, str]) -> dict[str, str]:
+    """Returns the settings of a driver's variables."""
+    words = shlex.split(environment["PYSPARK_SUBMIT_ARGS"])
+    return dict(word.split("=", 1) for before, word in pairwise(words) if before == "--conf")  # type: ignore[misc]
+
+
+def test_spark_gets_the_jars_and_the_profile_with_its_backslashes(
+    settings: Settings, layout: Layout, spark: LocalSpark
+) -> None:
     profile = settings.model_copy(update={"spark": {**settings.spark, "spark.redaction.string.regex": r"a\s"}})
-    write_configuration(profile, [Path("/c/a.jar"), Path("/c/b.jar")], layout.conf, layout.home, "")
+    configure(profile, layout.conf, layout.home)
     defaults = pairs((layout.conf / "spark.conf").read_text(), " ")
-    assert defaults["spark.driver.extraClassPath"] == defaults["spark.executor.extraClassPath"] == "/c/a.jar:/c/b.jar"
+    paths = {"spark.driver.extraClassPath": "/c/a.jar:/c/b.jar", "spark.executor.extraClassPath": "/c/a.jar:/c/b.jar"}
+    assert overrides(spark.prepare(profile, layout.conf)) == paths
     assert defaults["spark.ui.port"] == "1114"
     assert defaults["spark.redaction.string.regex"] == r"a\\s"
     # Wherever tasks run, Java does not believe a record that says that it is long.
@@ -113,7 +133,7 @@ def test_the_heap_is_a_share_of_the_machine(gib: int, heap: int) -> None:
 
 def test_the_default_heap_follows_the_machine(settings: Settings, layout: Layout) -> None:
     def heap(settings: Settings) -> str:
-        write_configuration(settings, [], layout.conf, layout.home, "")
+        configure(settings, layout.conf, layout.home)
         return pairs((layout.conf / "spark.conf").read_text(), " ")["spark.driver.memory"]
 
     assert heap(settings) == f"{heap_mib(machine_memory())}m"
@@ -135,10 +155,10 @@ def test_the_default_heap_follows_the_machine(settings: Settings, layout: Layout
 def test_what_java_begins_with_follows_the_heap(settings: Settings, layout: Layout, memory: str, options: str) -> None:
     own = {"spark.driver.memory": memory, "spark.driver.extraJavaOptions": "-XX:+UseG1GC -Xms100m"}
     profile = settings.model_copy(update={"spark": {**settings.spark, **own}})
-    write_configuration(profile, [], layout.conf, layout.home, "-XX:SharedArchiveFile=a.jsa")
+    configure(profile, layout.conf, layout.home)
     written = pairs((layout.conf / "spark.conf").read_text(), " ")
     assert written["spark.driver.memory"] == memory
-    assert written["spark.driver.defaultJavaOptions"].endswith(f"-XX:SharedArchiveFile=a.jsa {options}")
+    assert written["spark.driver.defaultJavaOptions"].endswith(f" {options}")
     # Spark puts these behind the others, and Java obeys the last.
     assert written["spark.driver.extraJavaOptions"].startswith("-XX:+UseG1GC -Xms100m ")
 
@@ -180,7 +200,7 @@ def test_a_containers_memory_is_its_limit(tmp_path: Path, monkeypatch: pytest.Mo
 
 
 def test_the_job_reads_what_is_written(settings: Settings, layout: Layout) -> None:
-    write_configuration(settings, [], layout.conf, layout.home, "")
+    configure(settings, layout.conf, layout.home)
     config = JobConfig.parse((layout.conf / "job.json").read_text("utf-8"))
     assert config.kafka.bootstrap == "127.0.0.1:1111"
     assert config.mongo.uri == "mongodb://127.0.0.1:1113/?replicaSet=rs0"
@@ -195,6 +215,29 @@ def test_the_job_reads_what_is_written(settings: Settings, layout: Layout) -> No
         "final_exit_code", "failure_file",
     }  # fmt: skip
     assert "%maxLen{%enc{%ex}{CRLF}}{2000}" in (layout.conf / "log4j2.properties").read_text()
+
+
+@pytest.mark.parametrize("protected", [True, False])
+def test_a_command_that_ends_while_it_writes_leaves_whole_files(
+    settings: Settings, layout: Layout, monkeypatch: pytest.MonkeyPatch, protected: bool
+) -> None:
+    configure(settings, layout.conf, layout.home)
+    write_text = Path.write_text
+
+    def write_half(file: Path, text: str, encoding: str) -> None:
+        ends = "lateness_seconds" in text
+        write_text(file, text[: len(text) // 2] if ends else text, encoding)
+        if ends:
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(Path, "write_text", write_half)
+    if not protected:
+        # Each file is its own draft.
+        monkeypatch.setattr(Path, "with_name", lambda file, _: file)
+    with pytest.raises(KeyboardInterrupt):
+        configure(settings, layout.conf, layout.home)
+    with nullcontext() if protected else pytest.raises(ValueError, match="Unterminated"):
+        JobConfig.parse((layout.conf / "job.json").read_text("utf-8"))
 
 
 def test_forgetting_goes_on_where_it_was_interrupted(settings: Settings, layout: Layout) -> None:
@@ -285,13 +328,15 @@ def test_kafka_reads_the_folder_that_is_meant(tmp_path: Path) -> None:
     assert found["log.dirs"] == str(layout.kafka)
 
 
-def test_spark_reads_the_folders_that_are_meant(tmp_path: Path) -> None:
+def test_spark_reads_the_folders_that_are_meant(tmp_path: Path, spark: LocalSpark) -> None:
     layout = Layout(tmp_path / STRANGE)
     layout.create()
-    write_configuration(load("embedded"), [tmp_path / STRANGE / "a.jar"], layout.conf, layout.home, "")
+    settings, jar = load("embedded"), tmp_path / STRANGE / "a.jar"
+    configure(settings, layout.conf, layout.home)
     text = (layout.conf / "spark.conf").read_text("latin-1")
     found = read_by_java("\n".join(line.replace(" ", "=", 1) for line in text.splitlines()))
-    assert found["spark.driver.extraClassPath"] == str(tmp_path / STRANGE / "a.jar")
+    paths = overrides(replace(spark, jars=(jar,)).prepare(settings, layout.conf))
+    assert paths["spark.driver.extraClassPath"] == str(jar)
     assert found["spark.local.dir"] == str(layout.scratch)
     # The launcher splits them like a shell, and Log4j reads a URI.
     temporary, *_ = shlex.split(found["spark.driver.defaultJavaOptions"])
@@ -340,7 +385,7 @@ def test_children_read_names_as_utf_8_whatever_the_locale(tmp_path: Path, monkey
     assert child_environment(found)["LC_ALL"] == "C.UTF-8"
 
 
-def test_java_unpacks_native_code_in_the_state_folder(settings: Settings, layout: Layout) -> None:
+def test_java_unpacks_native_code_in_the_state_folder(settings: Settings, layout: Layout, spark: LocalSpark) -> None:
     """What an earlier run has left there is removed."""
     (layout.kafka / "meta.properties").touch()
     tools = Tools(Java(Path("java"), Path(), 17, ""), Path("mongod"), {"kafka": (), "spark": ()})
@@ -348,11 +393,10 @@ def test_java_unpacks_native_code_in_the_state_folder(settings: Settings, layout
     (option,) = (word for word in broker.command if word.startswith("-Djava.io.tmpdir="))
     folders = [Path(option.partition("=")[2])]
     for conf in (layout.conf, layout.conf / "batch"):
-        conf.mkdir(exist_ok=True)
-        write_configuration(settings, [], conf, layout.home, "-Xlog:cds=off")
+        configure(settings, conf, layout.home)
+        spark.prepare(settings, conf)
         options = pairs((conf / "spark.conf").read_text(), " ")["spark.driver.defaultJavaOptions"]
-        option, other, *_ = shlex.split(options)
-        assert other == "-Xlog:cds=off"
+        option, *_ = shlex.split(options)
         folders.append(Path(option.partition("=")[2]))
     broker.prepare()
     assert len(set(folders)) == 3
@@ -360,7 +404,10 @@ def test_java_unpacks_native_code_in_the_state_folder(settings: Settings, layout
         assert folder.is_relative_to(layout.home)
         (folder / "libsnappyjava.so").touch()
     broker.prepare()
-    write_configuration(settings, [], layout.conf, layout.home, "")
+    # A running driver keeps its files until the next start.
+    configure(settings, layout.conf, layout.home)
+    assert not any(list(folder.iterdir()) == [] for folder in folders[1:])
+    spark.prepare(settings, layout.conf)
     assert [list(folder.iterdir()) == [] for folder in folders] == [True, True, False]
 
 

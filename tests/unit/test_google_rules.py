@@ -27,7 +27,7 @@ from tandem.platforms.dataproc.cluster_jobs import ClusterJobs
 from tandem.platforms.dataproc.deploy import Deployment
 from tandem.platforms.dataproc.doctor import checks as checks_of
 from tandem.platforms.dataproc.environment import DataprocEnvironment, active_pipelines
-from tandem.platforms.dataproc.job import DataprocJob, few_restarts, problem_of
+from tandem.platforms.dataproc.job import DataprocJob
 from tandem.platforms.dataproc.release import release
 from tandem.platforms.dataproc.requests import (
     ENTRY_LABEL,
@@ -41,6 +41,7 @@ from tandem.platforms.dataproc.requests import (
     name_of,
     submit_request,
 )
+from tandem.platforms.dataproc.run_problems import few_restarts, problem_of
 from tandem.platforms.dataproc.runs import Run, Runs
 from tandem.scaffold import write
 from tandem.settings.load import load

@@ -17,7 +17,7 @@ from tandem.platforms.dataproc.bucket import Bucket
 from tandem.platforms.dataproc.requirements import DEPLOYER_ROLES, JOB_ROLES, On, Role
 from tandem.platforms.provision import streams_of, topics_of
 from tandem.settings.load import read_settings
-from tandem.settings.variables import fields
+from tandem.settings.sources import fields
 from tests import ROOT
 from tests.infrastructure import read, references, resources, texts
 

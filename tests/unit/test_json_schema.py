@@ -13,7 +13,7 @@ import pytest
 from tandem.settings.editor_schema import json_schema
 from tandem.settings.own_profiles import NOT_SET, read
 from tandem.settings.profiles import packaged_names
-from tandem.settings.variables import fields
+from tandem.settings.sources import fields
 from tests import ROOT
 
 FILE = ROOT / "docs" / "reference" / "tandem.schema.json"

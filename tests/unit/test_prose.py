@@ -70,6 +70,13 @@ def test_a_docstring_is_checked(tmp_path: Path) -> None:
     assert "first line of 85 characters, at most 80" in found
 
 
+def test_a_module_has_three_hundred_lines(tmp_path: Path) -> None:
+    module = '"""A module."""\n'
+    assert list(prose.problems(checkout(tmp_path, module=module + "#\n" * 299))) == []
+    (found,) = prose.problems(checkout(tmp_path, module=module + "#\n" * 300))
+    assert found.endswith("one.py: 301 lines, at most 300")
+
+
 def test_strings_that_are_no_sentences_are_not_messages(tmp_path: Path) -> None:
     module = 'A = "SELECT * FROM {x} WHERE a=1"\nB = "mend it"\nC = """\nmend this text of lines now\n"""\n'
     module += 'D = "mend mended list_of names"\n'

@@ -14,7 +14,7 @@ from tandem.settings.load import load, read_settings
 from tandem.settings.loaded import require
 from tandem.settings.model import Settings
 from tandem.settings.profiles import profiles
-from tandem.settings.variables import check
+from tandem.settings.sources import check
 
 CLOUD = {
     "TANDEM_KAFKA__BOOTSTRAP": "pkc-1.confluent.cloud:9092",

@@ -16,7 +16,9 @@ import pytest
 
 from tandem.catalog import BUNDLED
 from tandem.cli.context import CommandContext
+from tandem.engine.declare.job_config import JobConfig
 from tandem.errors import EnvironmentNotReadyError, TandemError, UsageError
+from tandem.local_spark.java import Java
 from tandem.pipeline_registry import PipelineRegistry, handed_on
 from tandem.platforms import Job
 from tandem.platforms.base import Stopped
@@ -24,9 +26,12 @@ from tandem.platforms.conflicts import check_conflicts
 from tandem.platforms.dataproc.environment import DataprocEnvironment
 from tandem.platforms.dataproc.job import DataprocJob
 from tandem.platforms.embedded.job import EmbeddedJob
+from tandem.platforms.local_services.driver import Driver
 from tandem.platforms.local_services.job_runners import JobRunners
 from tandem.platforms.local_services.layout import Layout
+from tandem.platforms.local_services.prepare import Tools
 from tandem.platforms.local_services.supervisor_process import SupervisorProcess
+from tandem.runtimes import runtimes
 from tandem.scaffold import write
 from tandem.settings.load import load, load_one, read_settings
 from tandem.settings.model import Settings
@@ -197,9 +202,47 @@ def test_a_registration_of_another_version_is_reported_and_can_be_stopped(
     assert registry.names() == []
 
 
+def job_in(layout: Layout, settings: Settings) -> EmbeddedJob:
+    return EmbeddedJob(settings, layout, SupervisorProcess(layout, "no.module", lambda *_: None))
+
+
+def lateness_in(folder: Path) -> int:
+    """Returns the lateness that a driver reads."""
+    return JobConfig.parse((folder / "job.json").read_text("utf-8")).lateness_seconds
+
+
+def with_lateness(settings: Settings, seconds: int) -> Settings:
+    return settings.model_copy(update={"job": settings.job.model_copy(update={"lateness_seconds": seconds})})
+
+
+def test_a_submit_writes_what_the_driver_reads_before_the_supervisor_sees_it(
+    layout: Layout, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder, seen = layout.conf_of("job-segment_revenue"), list[int]()
+    monkeypatch.setattr(SupervisorProcess, "running", lambda _: True)
+    monkeypatch.setattr(PipelineRegistry, "add", lambda *_: seen.append(lateness_in(folder)))
+    job_in(layout, with_lateness(settings_of("segment_revenue", tmp_path), 1200)).submit()
+    assert seen == [1200]
+
+
+def test_a_driver_that_is_restarted_reads_the_files_of_the_last_command(layout: Layout, tmp_path: Path) -> None:
+    settings = load("embedded", {"pipeline": "segment_revenue", "state_dir": tmp_path, "cache_dir": tmp_path})
+    folder, registry = layout.conf_of("job-segment_revenue"), PipelineRegistry(layout.pipelines)
+    java = Java(Path("java"), Path("/j"), 17, "")
+    driver = Driver(settings, Tools(java, Path("mongod"), {runtimes().default.jars: ()}), layout)
+    assert driver.command[driver.command.index("--config") + 1] == str(folder / "job.json")
+    registry.add(settings)
+    for seconds in (1200, 1300):
+        job_in(layout, with_lateness(settings, seconds)).ask_restart()
+        # The supervisor may still have the driver with the settings of before.
+        driver.prepare()
+        assert lateness_in(folder) == seconds
+    assert not job_in(layout, with_lateness(settings, 1300)).is_outdated()
+
+
 def test_a_driver_with_other_settings_is_outdated_until_it_is_restarted(layout: Layout, tmp_path: Path) -> None:
     def job(settings: Settings) -> EmbeddedJob:
-        return EmbeddedJob(settings, layout, SupervisorProcess(layout, "no.module", lambda *_: None))
+        return job_in(layout, settings)
 
     settings, registry = settings_of("segment_revenue", tmp_path), PipelineRegistry(layout.pipelines)
     assert not job(settings).is_outdated()
@@ -212,6 +255,9 @@ def test_a_driver_with_other_settings_is_outdated_until_it_is_restarted(layout: 
     assert not job(changed).is_outdated()
     assert job(settings).is_outdated()
     assert job(changed).page_port() == 4444
+    written = (layout.conf_of("job-segment_revenue") / "spark.conf").read_text()
+    assert "spark.driver.memory 5g\n" in written
+    assert "spark.ui.port 4444\n" in written
     assert registry.asked_restart("segment_revenue")
     elsewhere = settings.model_copy(update={"kafka": settings.kafka.model_copy(update={"bootstrap": "other:9092"})})
     with pytest.raises(EnvironmentNotReadyError, match="unlike these settings"):
@@ -301,8 +347,7 @@ def test_what_happens_to_one_driver_the_other_does_not_feel(
     states = until(layout, lambda states: running(first, second)(states) and states[second].pid != killed)
     assert (states[first].pid, states[first].restarts, states[second].restarts) == (pid, 0, 1)
 
-    changed = settings_of("segment_revenue", tmp_path)
-    registry.update(changed.model_copy(update={"job": changed.job.model_copy(update={"lateness_seconds": 301})}))
+    registry.update(with_lateness(settings_of("segment_revenue", tmp_path), 301))
     registry.ask_restart("segment_revenue")
     before = states[second].pid
     drivers.update()

@@ -12,7 +12,6 @@ from tempfile import TemporaryDirectory
 
 from tandem.artifacts import ensure_jars
 from tandem.artifacts.ivy import spark_jars
-from tandem.catalog import PipelineLocation
 from tandem.job_files import driver_environment, for_batch, quoted, submitted, temporary_folder, write_job_files
 from tandem.local_spark.class_archive import ClassArchive
 from tandem.local_spark.folder_names import check_folder_names
@@ -25,6 +24,7 @@ from tandem.supervision.state_folder import empty, unwritable
 
 # Folders of a state folder, and of each folder that a driver gets in its place.
 CHECKPOINT, SCRATCH = "checkpoint", "scratch"
+_CLASS_PATHS = ("spark.driver.extraClassPath", "spark.executor.extraClassPath")
 
 
 @dataclass(frozen=True)
@@ -59,27 +59,26 @@ class LocalSpark:
         """Returns the Spark for a given Java and jars."""
         return cls(java, tuple(jars), ClassArchive(settings.cache_dir, java, (spark_jars(), *jars)))
 
-    def configure(self, settings: Settings, folder: Path, home: Path, *, record: bool = False) -> None:
-        """Writes the files that a driver reads.
+    def prepare(self, settings: Settings, folder: Path, *, record: bool = False) -> dict[str, str]:
+        """Prepares a start of a driver, and returns the driver's variables.
 
         Args:
-            settings: the profile's settings.
-            folder: an existing folder for the files.
-            home: the folder of the checkpoints and of Spark's temporary data.
+            settings: the pipeline's settings.
+            folder: the folder of ``configure``.
             record: whether the driver records the class archive if it does not exist.
         """
-        write_configuration(settings, self.jars, folder, home, self.archive.options(record=record))
-
-    def environment(self, location: PipelineLocation, folder: Path) -> dict[str, str]:
-        """Returns the variables of a driver, given its configuration's folder."""
+        empty(_temporary(folder))
+        classpath = ":".join(map(str, self.jars))
+        paths = {name: settings.spark.get(name, classpath) for name in _CLASS_PATHS}
         variables = child_environment(
             self.java,
-            **driver_environment(folder),
+            **driver_environment(folder, paths),
             PYSPARK_PYTHON=sys.executable,
             PYTHONUNBUFFERED="1",
             SPARK_LOCAL_IP="127.0.0.1",
+            SPARK_SUBMIT_OPTS=self.archive.options(record=record),
         )
-        return location.variables(variables)
+        return settings.location.variables(variables)
 
     def run_batch(
         self,
@@ -107,13 +106,12 @@ class LocalSpark:
         Raises:
             TimeoutExpired: the driver took longer, and was killed.
         """
-        folder.mkdir(parents=True, exist_ok=True)
-        self.configure(for_batch(settings), folder, home)
+        configure(for_batch(settings), folder, home)
         command = (sys.executable, *submitted(settings.location, entry).command(folder), *options)
         with (log or Path(os.devnull)).open("wb") as errors:
             process = subprocess.Popen(
                 command,
-                env=self.environment(settings.location, folder),
+                env=self.prepare(settings, folder),
                 cwd=home,
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.PIPE,
@@ -131,27 +129,32 @@ class LocalSpark:
         return process.returncode, output
 
 
-def write_configuration(settings: Settings, jars: Sequence[Path], folder: Path, home: Path, java_options: str) -> None:
-    """Writes the files that a driver on this machine reads; see ``LocalSpark.configure``."""
-    classpath = ":".join(map(str, jars))
-    temporary, scratch = folder / "tmp", home / SCRATCH
-    empty(temporary)
+def configure(settings: Settings, folder: Path, home: Path) -> None:
+    """Writes the files that a driver on this machine reads at each start.
+
+    Args:
+        settings: the pipeline's settings.
+        folder: the folder for the files.
+        home: the folder of the checkpoints and of Spark's temporary data.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    scratch = home / SCRATCH
     spark = {**heap_settings(), **settings.spark}
     memory = spark["spark.driver.memory"]
     own = {
-        "spark.driver.extraClassPath": classpath,
-        "spark.executor.extraClassPath": classpath,
         "spark.driver.memory": memory,
         # Java uses the last of several options. The profile's and the user's options follow these.
-        "spark.driver.defaultJavaOptions": (
-            f"{quoted(temporary_folder(temporary))} {java_options} {start_options(memory)}".strip()
-        ),
+        "spark.driver.defaultJavaOptions": f"{quoted(temporary_folder(_temporary(folder)))} {start_options(memory)}",
         "spark.local.dir": str(scratch),
         "spark.sql.warehouse.dir": f"file://{scratch}/warehouse",
         "spark.ui.port": str(settings.ui.spark_port),
     }
     # Not Path.as_uri(): Hadoop does not decode its percent signs.
     write_job_files(folder, settings, checkpoint=f"file://{home}/{CHECKPOINT}", spark=own)
+
+
+def _temporary(folder: Path) -> Path:
+    return folder / "tmp"
 
 
 def scratch_folder(prefix: str, settings: Settings) -> TemporaryDirectory[str]:

@@ -12,7 +12,7 @@ from pyspark.sql.utils import is_remote
 
 from tandem.errors import UsageError
 from tandem.job_files import for_batch
-from tandem.local_spark.local_spark import LocalSpark
+from tandem.local_spark.local_spark import LocalSpark, configure
 from tandem.settings.model import Settings
 
 
@@ -33,8 +33,8 @@ def start_spark(settings: Settings, folder: Path) -> SparkSession:
             hint="unset SPARK_CONNECT_MODE_ENABLED and SPARK_REMOTE, and restart the kernel or the shell",
         )
     local = LocalSpark.find(settings)
-    local.configure(for_batch(settings), folder, folder)
-    with _environment(local.environment(settings.location, folder)):
+    configure(for_batch(settings), folder, folder)
+    with _environment(local.prepare(settings, folder)):
         spark = SparkSession.builder.appName(f"tandem {settings.pipeline} session").getOrCreate()
     # A process has one Java, whose class path cannot change.
     if str(local.jars[0]) not in str(spark.conf.get("spark.driver.extraClassPath", "")):

@@ -42,7 +42,7 @@ from tandem.platforms.parity import runtime_of
 from tandem.platforms.ports import holder, refusal
 from tandem.runtimes import runtimes
 from tandem.settings.model import Backend, Settings
-from tandem.settings.variables import read_lines
+from tandem.settings.sources import read_lines
 
 _MINIMUM_DISK_GIB = 2
 _MINIMUM_MEMORY_GIB = 4

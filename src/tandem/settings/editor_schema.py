@@ -13,7 +13,7 @@ from pydantic import BaseModel
 
 from tandem.settings.model import FOUND, Settings
 from tandem.settings.own_profiles import LARGEST_OFFSET, NAME, NOT_SET, TAKEN
-from tandem.settings.variables import fields, is_section
+from tandem.settings.sources import fields, is_section
 
 
 def schema_text(packaged: Collection[str]) -> str:

@@ -14,9 +14,9 @@ from typing import Any
 from tandem.engine.spark.secrets import is_reference
 from tandem.errors import TandemError, UsageError
 from tandem.parsing import parse_json
-from tandem.settings.layers import merged
 from tandem.settings.loaded import leaves
 from tandem.settings.own_profiles import read
+from tandem.settings.sources import merged
 
 # The output with the settings; infra/outputs.tf defines it.
 OUTPUT = "tandem_profile"

@@ -18,18 +18,22 @@ from tandem.catalog import PipelineLocation, find, names_in
 from tandem.checkout import project_root, state_folder
 from tandem.errors import UsageError
 from tandem.parsing import read_toml
-from tandem.settings.layers import HOME, absolute, merged, nested, with_absolute_paths
 from tandem.settings.loaded import LoadedSettings, leaves, missing_of, places_tried
 from tandem.settings.model import Settings
 from tandem.settings.profiles import Profile, base, dotenv_file, own_file, profiles
-from tandem.settings.variables import (
+from tandem.settings.sources import (
+    HOME,
+    absolute,
     check,
     fields,
+    merged,
+    nested,
     read_dotenv,
     referenced,
     setter,
     values_of,
     variable,
+    with_absolute_paths,
     without_parameters,
 )
 

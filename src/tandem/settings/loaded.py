@@ -10,7 +10,7 @@ from tandem.errors import UsageError
 from tandem.foreign.inheritance import add_to_this_process
 from tandem.settings.model import FOUND, Settings
 from tandem.settings.profiles import FILE, dotenv_file, profiles
-from tandem.settings.variables import variable
+from tandem.settings.sources import variable
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ from typing import Any, NoReturn, get_origin
 
 from tandem.errors import UsageError
 from tandem.parsing import read_toml
-from tandem.settings.variables import fields, is_section
+from tandem.settings.sources import fields, is_section
 
 # The keys of a profile's table that are no settings.
 KEYS = ("like", "port_offset")

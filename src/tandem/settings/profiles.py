@@ -10,10 +10,9 @@ from pathlib import Path
 from typing import Any
 
 from tandem.checkout import PROFILES, STATE, project_root
-from tandem.settings.layers import merged
 from tandem.settings.model import Settings
 from tandem.settings.own_profiles import KEYS, read
-from tandem.settings.variables import fields
+from tandem.settings.sources import fields, merged
 
 # The user's file in the project, beside ``.env.<profile>`` and the folder of pipelines.
 FILE = PROFILES

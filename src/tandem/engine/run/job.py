@@ -23,8 +23,9 @@ from tandem.engine.declare.pipeline import Pipeline
 from tandem.engine.read.kafka_source import as_stream, times_read
 from tandem.engine.read.parse import ASIDE
 from tandem.engine.run.checkpoint_compatibility import changed, misfit, record
+from tandem.engine.run.heartbeat import Heartbeat
 from tandem.engine.run.idle_watermark import ControlRecordSender
-from tandem.engine.run.job_progress import Heartbeat, ProgressReporter
+from tandem.engine.run.job_progress import ProgressReporter
 from tandem.engine.run.job_start import StartError, loaded, parsed, read_with_spark, read_without_spark, session
 from tandem.engine.run.pipeline_loader import reloaded
 from tandem.engine.run.query_listener import ProgressListener

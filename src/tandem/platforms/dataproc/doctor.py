@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 
 from tandem.errors import TandemError
 from tandem.platforms.dataproc.deploy import Deployment
-from tandem.platforms.dataproc.job import few_restarts
+from tandem.platforms.dataproc.run_problems import few_restarts
 from tandem.platforms.parity import parity, runtime_of
 from tandem.platforms.service_checks import Skipped
 from tandem.settings.loaded import require

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from contextlib import suppress
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from functools import cached_property
 from typing import Any
 
@@ -15,7 +15,7 @@ from tandem.engine.declare.replay_range import ReplayRange
 from tandem.errors import EnvironmentNotReadyError, TandemError
 from tandem.job_files import RECONCILE, REPLAY
 from tandem.platforms.dataproc.deploy import Deployment
-from tandem.platforms.dataproc.refusals import recognised
+from tandem.platforms.dataproc.run_problems import few_restarts, problem_of, silence_of, state_of
 from tandem.platforms.dataproc.runs import Run
 from tandem.platforms.observe import batch_failed, has_committed, lag_of, reason_in, status
 from tandem.platforms.progress import progress_of
@@ -28,10 +28,6 @@ from tandem.waiting import NotYetError
 
 # A cluster takes minutes to be created, and the first driver on it a minute to start.
 _FIRST_BATCH_DEADLINE_S = 900.0
-# Two hours at Dataproc's limit of ten an hour.
-_FEW_RESTARTS = 20
-# A job reports every three seconds, and a driver needs a minute or two until it does. Clocks differ.
-_SILENT = timedelta(minutes=5)
 _LOOK = "`tandem logs job`"
 _log = structlog.get_logger(__name__)
 
@@ -245,57 +241,3 @@ def _is_of(run: Run, newest: dict[str, Any] | None) -> bool:
     There is one driver at a time.
     """
     return bool(newest and run.since and newest["at"] >= run.since)
-
-
-def few_restarts(run: Run) -> str | None:
-    """Returns a warning if Dataproc will soon stop restarting a running job's driver."""
-    if not run.active or run.restarts_left is None or run.restarts_left >= _FEW_RESTARTS:
-        return None
-    return (
-        f"Dataproc will restart the driver of {run.id} only {run.restarts_left} more times in this job's life, however "
-        "far apart its failures are; `tandem submit` replaces the job by one with all its restarts"
-    )
-
-
-def silence_of(run: Run, newest: dict[str, Any] | None, now: datetime) -> str | None:
-    """Returns a warning if a running job has not reported for a while.
-
-    Args:
-        run: the job.
-        newest: the newest progress document of any driver; None if none ever reported.
-        now: the time, with a time zone.
-    """
-    if run.state != "running" or run.since is None:
-        return None
-    if (silent := now - (max(run.since, newest["at"]) if newest else run.since)) < _SILENT:
-        return None
-    return (
-        f"the job {run.id} has not reported for {round(silent.total_seconds() / 60)} minutes: its driver does not run, "
-        "or cannot write to MongoDB; `tandem logs job` may say why"
-    )
-
-
-def state_of(run: Run, newest: dict[str, Any] | None) -> str:
-    """Returns a run's state.
-
-    A job that must not be restarted reports why and ends with exit code 0.
-    """
-    done = run.state == "stopped" and not run.cancelled
-    return "failed" if done and newest and newest["event"] == "failed" else run.state
-
-
-def problem_of(run: Run | None, newest: dict[str, Any] | None) -> str | None:
-    """Returns why a run failed or was ended.
-
-    None if it runs or was stopped on request.
-    """
-    state = run and state_of(run, newest)
-    if run is None or state not in ("failed", "stopped"):
-        return None
-    if state == "stopped":
-        # A job that was asked to stop reports that last.
-        cut = newest and newest["event"] not in ("stopped", "failed")
-        return f"the job {run.id} was cancelled or reached its time limit" if cut else None
-    own = newest["error"] if newest and newest["event"] == "failed" else None
-    refusal = recognised(run.details)
-    return f"the job {run.id} failed: {own or (f'{refusal.reason}: {refusal.hint}' if refusal else run.details)}"

@@ -10,7 +10,7 @@ from tandem.engine.declare.replay_range import ReplayRange
 from tandem.engine.run.signals import RELOAD
 from tandem.errors import EnvironmentNotReadyError
 from tandem.job_files import RECONCILE, REPLAY, replay_arguments
-from tandem.local_spark.local_spark import LocalSpark
+from tandem.local_spark.local_spark import LocalSpark, configure
 from tandem.platforms.base import START_DEADLINE_S, UNCHECKED
 from tandem.platforms.local_services.layout import JOB, SERVICES, Layout
 from tandem.platforms.local_services.prepare import ports
@@ -61,7 +61,7 @@ class EmbeddedJob:
         if not self._supervisor.running():
             self._supervisor.start(settings)
         self._check_addresses()
-        self._registry.add(self._at(self._free_port()))
+        self._registry.add(self._configured(self._free_port()))
         self._supervisor.update()
 
     def stop(self) -> None:
@@ -194,7 +194,7 @@ class EmbeddedJob:
             EnvironmentNotReadyError: the environment has other addresses than the settings.
         """
         self._check_addresses()
-        self._registry.update(self._at(self.page_port() or self.settings.ui.spark_port))
+        self._registry.update(self._configured(self.page_port() or self.settings.ui.spark_port))
         self._registry.ask_restart(self.settings.pipeline)
         self._supervisor.update()
 
@@ -274,6 +274,12 @@ class EmbeddedJob:
         if all(states[name].state == "running" for name in servers):
             self._check_addresses()
             create_declared(self.settings)
+
+    def _configured(self, port: int) -> Settings:
+        """Writes the files that the driver reads at each start; returns their settings."""
+        settings = self._at(port)
+        configure(settings, self._layout.conf_of(self._service), self._layout.home)
+        return settings
 
     def _at(self, port: int) -> Settings:
         """Returns the settings with a port for the driver's page."""

@@ -17,7 +17,10 @@ from tandem.waiting import NotYetError
 
 
 class Driver(Service):
-    """The driver of a pipeline's job; it is ready when it has reported its start."""
+    """The driver of a pipeline's job; it is ready when it has reported its start.
+
+    It reads the files of ``configure`` in the layout's folder for it.
+    """
 
     needs = ("kafka", "mongod")
     # Spark starts in parallel with Kafka and MongoDB. The query must wait, because a missing topic would end it.
@@ -38,14 +41,13 @@ class Driver(Service):
             "--begin-when",
             f"file://{self._begin}",
         )
-        super().__init__(name, command, self._spark.environment(settings.location, self._folder))
+        super().__init__(name, command, {})
 
     def prepare(self) -> None:
-        """Writes the job's configuration."""
+        """Empties the temporary folder, and selects the class archive."""
         self._begin.unlink(missing_ok=True)
-        self._folder.mkdir(exist_ok=True)
         # Only the first driver records the archive, because several would write the same file.
-        self._spark.configure(self._settings, self._folder, self._layout.home, record=self.name == JOB)
+        self.environment = self._spark.prepare(self._settings, self._folder, record=self.name == JOB)
 
     def on_needs_ready(self) -> None:
         """Lets the job begin to read."""

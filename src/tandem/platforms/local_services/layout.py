@@ -24,7 +24,7 @@ class Layout(StateFolder):
 
     @property
     def conf(self) -> Path:
-        """Files written from the settings at each start."""
+        """Files written from the settings."""
         return self.home / "conf"
 
     @property

@@ -1,4 +1,4 @@
-"""Reads settings from variables and ``.env.<profile>``."""
+"""Reads settings from variables and ``.env.<profile>``, and merges all sources."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 from difflib import get_close_matches
 from io import StringIO
 from pathlib import Path
-from typing import Any, get_origin
+from typing import Any, get_args, get_origin
 
 from dotenv import dotenv_values
 from dotenv.parser import parse_stream
@@ -44,6 +44,10 @@ _SHARED: dict[tuple[str, ...], tuple[str, ...]] = {
 }
 # Other programs may have addresses in these that Tandem cannot use; they are theirs.
 _ADDRESSES = re.compile(r"(OTEL_EXPORTER_OTLP_ENDPOINT|OPENLINEAGE_URL)=(?!https?://[^/@][^@]*$)")
+# The placeholder of a profile's own state folder, with which paths begin.
+HOME = "{home}"
+# References to a file.
+_PASSWORDS = (("kafka", "password"), ("mongo", "password"))
 
 
 def read_dotenv(file: Path) -> dict[str, str]:
@@ -164,6 +168,55 @@ def fields() -> Iterator[tuple[tuple[str, ...], Any]]:
 def is_section(kind: Any) -> bool:
     """Returns whether a setting of this type is a section with settings of its own."""
     return isinstance(kind, type) and issubclass(kind, BaseModel)
+
+
+def merged(*layers: Mapping[str, Any]) -> dict[str, Any]:
+    """Returns one dictionary of all layers' values; a later layer wins."""
+    result: dict[str, Any] = {}
+    for layer in layers:
+        for key, value in layer.items():
+            known = result.get(key)
+            if isinstance(known, Mapping) and isinstance(value, Mapping):
+                result[key] = merged(known, value)
+            else:
+                result[key] = value
+    return result
+
+
+def nested(values: Iterable[tuple[Sequence[str], Any]]) -> dict[str, Any]:
+    """Returns nested settings, given values with their paths."""
+    found: dict[str, Any] = {}
+    for path, value in values:
+        for key in reversed(path):
+            value = {key: value}
+        found = merged(found, value)
+    return found
+
+
+def with_absolute_paths(values: Mapping[str, Any], folder: Path) -> dict[str, Any]:
+    """Returns nested settings with absolute paths.
+
+    Args:
+        values: the settings.
+        folder: what relative paths are relative to.
+    """
+    paths = {path for path, kind in fields() if Path in (kind, *get_args(kind))}
+
+    def resolved(value: Any, path: tuple[str, ...]) -> Any:
+        if isinstance(value, Mapping):
+            return {key: resolved(inner, (*path, key)) for key, inner in value.items()}
+        if path in paths and isinstance(value, str | Path) and not str(value).startswith(HOME):
+            return absolute(value, folder)
+        if path in _PASSWORDS and isinstance(value, str) and value.startswith("file:"):
+            return f"file:{absolute(value.removeprefix('file:'), folder)}"
+        return value
+
+    return {key: resolved(value, (key,)) for key, value in values.items()}
+
+
+def absolute(path: str | Path, folder: Path) -> Path:
+    """Returns an absolute path; a relative one is relative to the folder."""
+    return folder / Path(path).expanduser()
 
 
 def _text(file: Path, content: bytes) -> str:
