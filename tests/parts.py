@@ -64,7 +64,7 @@ class InMemory:
 
     def records(self, topic: str, starts: Offsets, ends: Offsets) -> Generator[TopicRecord]:
         for each in self.topics[topic]:
-            if starts[each.partition] <= each.offset < ends[each.partition]:
+            if each.partition in starts and starts[each.partition] <= each.offset < ends[each.partition]:
                 yield each
 
     @contextmanager
@@ -96,19 +96,30 @@ def report_in_parts(
     beginnings: Mapping[str, Mapping[int, int]] | None = None,
     dropped_as_late: int | None = None,
     unknown_then: frozenset[bytes] = frozenset(),
+    rounds: int = 1,
     workers: EachTask | None = None,
     progress: OnProgress = nothing,
 ) -> Report:
-    """Returns the report of the parallel verification; ``streams`` are the names of their topics."""
+    """Returns the report of the parallel verification; ``streams`` are the names of their topics.
+
+    The topics grow before each of the ``rounds``.
+    """
     with TemporaryDirectory() as folder:
         work = Work(location, sources, Path(folder), parts, 300, 300, parameters, 2 * chunk, chunk)
         verification = ParallelVerification(work, workers or Here(), Progress(progress))
         ends = {topic: sources.ends(topic) for topic in streams}
-        starts = {
+        read_to = starts = {
             topic: {number: (beginnings or {}).get(topic, {}).get(number, 0) for number in offsets}
             for topic, offsets in ends.items()
         }
-        verification.take(starts, ends, unknown_then)
-        verification.watermark_ms()
         letters = sources.ends(dead_letter_topic)
-        return verification.report(dict.fromkeys(letters, 0), letters, beginnings or {}, dropped_as_late)
+        for number in range(1, rounds + 1):
+            grown = {
+                topic: {each: start + (ends[topic][each] - start) * number // rounds for each, start in offsets.items()}
+                for topic, offsets in starts.items()
+            }
+            verification.take(read_to, grown, unknown_then)
+            read_to = grown
+            verification.watermark_ms()
+            report = verification.report(dict.fromkeys(letters, 0), letters, beginnings or {}, dropped_as_late)
+        return report

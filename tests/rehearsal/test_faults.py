@@ -127,7 +127,7 @@ def test_a_wrong_place_is_said_before_anything_is_changed(
     before = deployed.status()["job"]["pid_or_id"]
     wrong = replace(deployed, extra=(*deployed.extra, (variable, value)))
     done = wrong.tandem("submit", code=code)
-    first, error, hint = done.stderr.splitlines()
+    first, *_, error, hint = done.stderr.splitlines()
     assert first.startswith("tandem: profile rehearsal")
     assert said in error, done.stderr
     assert hint.startswith("hint: ")

@@ -57,8 +57,16 @@ def test_a_killed_replay_is_not_refused() -> None:
 
 
 def test_a_replay_that_was_killed_just_now_is_not_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(running, "_RENEWED", timedelta(seconds=0.3))
+    monkeypatch.setattr(running, "_RENEWED_S", 0.3)
     check_none_runs(database(datetime.now(UTC)), "orders_payments")
+
+
+@pytest.mark.parametrize("hours", [-2, 0, 2])
+def test_a_replay_on_a_machine_with_another_clock_is_refused(hours: int) -> None:
+    """Its record changes only after some looks."""
+    shown, looks = datetime.now(UTC) + timedelta(hours=hours), iter(range(9))
+    with pytest.raises(TandemError, match="orders_payments is running"):
+        check_none_runs(database(shown, lambda: {"at": shown + timedelta(seconds=next(looks) // 2)}), "orders_payments")
 
 
 @pytest.mark.parametrize(("state", "pipeline"), [("done", "orders_payments"), ("running", "another")])

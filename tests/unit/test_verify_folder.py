@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any, Self
@@ -12,6 +13,8 @@ from tandem.errors import TandemError
 from tandem.pipelines.orders_payments.streams import DEAD_LETTER_TOPIC, FACTS, ORDERS, PAYMENTS, UNMATCHED
 from tandem.settings.load import load
 from tandem.settings.model import Settings
+from tandem.verify import verify as verify_module
+from tandem.verify.parallel.comparing import compare_part
 from tandem.verify.progress import Progress, counted
 from tandem.verify.report import Report
 from tandem.verify.verify import verify
@@ -68,7 +71,7 @@ def test_temporary_files_are_removed(settings: Settings, monkeypatch: pytest.Mon
 
 
 @pytest.mark.parametrize(
-    "error", [TandemError("a worker died", hint="look"), KeyboardInterrupt(), OSError("disk full")]
+    "error", [TandemError("a worker died", hint="look"), KeyboardInterrupt(), OSError(errno.EIO, "broken")]
 )
 def test_temporary_files_are_removed_after_an_error(
     settings: Settings, monkeypatch: pytest.MonkeyPatch, error: BaseException
@@ -79,6 +82,67 @@ def test_temporary_files_are_removed_after_an_error(
         verified(settings)
     assert len(workers.folders) == 1
     assert not list(settings.home.glob("verify-*"))
+
+
+def test_a_full_disk_is_an_error_with_the_folder_and_the_space(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    workers = Workers(settings.home, OSError(errno.ENOSPC, "No space left on device"))
+    monkeypatch.setattr("tandem.verify.verify.Workers", workers)
+    with pytest.raises(TandemError, match=f"temporary files to {settings.home}: No space left on device") as caught:
+        verified(settings)
+    assert "needs about 1 MB there" in caught.value.hint
+    assert not list(settings.home.glob("verify-*"))
+
+
+def test_a_folder_that_cannot_be_made_is_an_error(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refused(*_: object, **__: object) -> None:
+        raise PermissionError(errno.EACCES, "Permission denied", str(settings.home))
+
+    monkeypatch.setattr(Path, "mkdir", refused)
+    with pytest.raises(TandemError, match=r"cannot write temporary files to .*: Permission denied"):
+        verified(settings)
+
+
+class Growing(Workers):
+    """Adds a record to a topic during each of the first rounds."""
+
+    def __init__(self, home: Path, rounds: int) -> None:
+        super().__init__(home, None)
+        self._rounds = rounds
+
+    def each(self, function: Callable[..., Any], tasks: Iterable[tuple[Any, ...]]) -> Iterator[Any]:
+        yield from super().each(function, tasks)
+        if function is compare_part and self._rounds:
+            self._rounds -= 1
+            orders = verify_module.TopicReader.__self__[ORDERS.topic]  # type: ignore[attr-defined]
+            orders.append(order(len(orders), EARLY)._replace(value=b"{"))
+
+
+def test_a_round_after_the_deadline_is_compared_again(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tandem.verify.verify.Workers", Growing(settings.home, 1))
+    report = verified(settings)
+    assert [(problem.kind, problem.count) for problem in report.problems] == [("lost", 2)]
+
+
+def test_topics_that_grow_in_each_round_are_an_error_with_the_differences(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tandem.verify.verify.Workers", Growing(settings.home, 2))
+    with pytest.raises(
+        TandemError, match=f"still grow after 0 s; differences until now: 2 lost in {DEAD_LETTER_TOPIC}"
+    ):
+        verified(settings)
+
+
+def test_an_oracle_that_needs_all_events_gets_them_in_this_process(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    workers = Workers(settings.home, AssertionError())
+    monkeypatch.setattr("tandem.verify.verify.Workers", workers)
+    monkeypatch.setattr("tandem.verify.verify.division_of", lambda _: None)
+    assert not verified(settings).ok
+    assert not workers.folders
 
 
 def test_few_records_need_no_process(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:

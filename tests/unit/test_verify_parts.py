@@ -1,26 +1,28 @@
-"""What holds parts together: the watermark, linked keys, copies, and an oracle that cannot be divided."""
+"""What holds parts together: the watermark, linked keys, copies, and which oracles are divided."""
 
 from __future__ import annotations
 
 import json
+from dataclasses import fields
 from pathlib import Path
+from random import Random
+from types import SimpleNamespace
 from typing import Any
 from unittest.mock import patch
 
 import pytest
 from bson.datetime_ms import DatetimeMS
-from bson.decimal128 import Decimal128
 from bson.int64 import Int64
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tandem.catalog import find
+from tandem.errors import TandemError
 from tandem.pipelines.orders_payments.streams import DEAD_LETTER_TOPIC, FACTS, ORDERS, PAYMENTS, UNMATCHED
-from tandem.pipelines.segment_revenue.streams import CUSTOMER_SEGMENTS, REVENUE, SALES
-from tandem.pipelines.segment_revenue.streams import DEAD_LETTER_TOPIC as DEAD_SALES
 from tandem.testing import IntervalJoin, Side, document_id
-from tandem.verify.oracle import division_of, load_oracle
-from tandem.verify.parallel.grouping import joined
+from tandem.verify.oracle import Division, Expectation, division_of, load_oracle
+from tandem.verify.parallel.comparing import compare_part
+from tandem.verify.parallel.grouping import representatives
 from tandem.verify.parallel.spill import Spill, part_of, rows_of
 from tandem.verify.parallel.steps import Watermarks, merge_steps, write_steps
 from tandem.verify.report import Report
@@ -71,10 +73,53 @@ def test_a_part_is_read_in_the_order_of_the_writers(tmp_path: Path) -> None:
     assert list(rows_of(tmp_path, 7)) == []
 
 
-def test_linked_parts_are_joined_at_any_distance() -> None:
-    links = [frozenset({1, 3}), frozenset({3, 5}), frozenset({0, 2})]
-    assert joined(6, links) == [[0, 2], [1, 3, 5], [4]]
-    assert joined(2, []) == [[0], [1]]
+def test_there_is_a_file_for_each_part_and_process(tmp_path: Path) -> None:
+    for writer in range(40):
+        with Spill(tmp_path, f"{writer:02}") as spill:
+            for number in range(40):
+                spill.add(number, (writer, number))
+    assert len([path for path in tmp_path.rglob("*") if path.is_file()]) == 40
+    with patch("tandem.verify.parallel.spill.os.getpid", lambda: 1), Spill(tmp_path, "05a") as spill:
+        spill.add(7, "another process")
+    assert len([path for path in tmp_path.rglob("*") if path.is_file()]) == 41
+    rows = list(rows_of(tmp_path, 7))
+    assert rows[:6] + rows[7:] == [(writer, 7) for writer in range(40)]
+    assert rows[6] == "another process"
+
+
+def test_linked_keys_have_one_representative_at_any_distance() -> None:
+    found = representatives([frozenset("bd"), frozenset("df"), frozenset("ac"), frozenset("hij")])
+    groups = {frozenset(key for key in found if found[key] == found[other]) for other in found}
+    assert groups == {frozenset("bdf"), frozenset("ac"), frozenset("hij")}
+    assert set(found.values()) <= set(found)
+    assert representatives([]) == {}
+
+
+def test_a_long_chain_of_keys_has_one_representative() -> None:
+    chance, chain = Random(1), [frozenset({str(number), str(number + 1)}) for number in range(50_000)]
+    for links in (chain, chain[::-1], chance.sample(chain, len(chain))):
+        assert len(set(representatives(links).values())) == 1
+
+
+def test_only_rows_of_linked_keys_are_compared_together() -> None:
+    """Events with two keys in random parts would join nearly all parts."""
+    orders = [order(number, f"o{number}") for number in range(200)]
+    payments = [payment(number, f"p{number}", f"o{number}") for number in range(200)]
+    payments += [payment(200 + number, f"p{number}", f"o{number + 1}") for number in range(0, 40, 2)]
+    sizes: list[tuple[str, int]] = []
+
+    def counted(*given: Any) -> Any:
+        found = compare_part(*given)
+        sizes.append((given[1].name, sum(found.outcomes[ORDERS.name].values())))
+        return found
+
+    with patch("tandem.verify.parallel.verification.compare_part", counted):
+        report = orders_payments(orders, payments, [fact(f"o{number}", f"p{number}") for number in range(200)], 20)
+    # The second order of such a payment is still waiting for another one.
+    assert [problem.kind for problem in report.problems] == ["conflicting"], report.problems
+    assert sum(size for name, size in sizes if name == "linked") == 40
+    assert sum(size for name, size in sizes if name == "grouped") == 160
+    assert max(size for _, size in sizes) < 25
 
 
 def record(offset: int, document: dict[str, Any]) -> TopicRecord:
@@ -103,12 +148,14 @@ def fact(of: str, identity: str) -> dict[str, Any]:
     return {"_id": document_id(of, identity), **order_part, **payment_part}
 
 
-def orders_payments(orders: list[TopicRecord], payments: list[TopicRecord], facts: list[dict[str, Any]]) -> Report:
+def orders_payments(
+    orders: list[TopicRecord], payments: list[TopicRecord], facts: list[dict[str, Any]], parts: int = PARTS
+) -> Report:
     topics = {ORDERS.topic: orders, PAYMENTS.topic: payments}
     stored = Stored({FACTS.name: facts, UNMATCHED.name: []})
     sources = InMemory({**topics, DEAD_LETTER_TOPIC: []}, stored)
     parameters = {"match_window_seconds": 1800}
-    return report_in_parts(ORDERS_PAYMENTS, sources, list(topics), DEAD_LETTER_TOPIC, parameters, parts=PARTS)
+    return report_in_parts(ORDERS_PAYMENTS, sources, list(topics), DEAD_LETTER_TOPIC, parameters, parts=parts)
 
 
 @pytest.fixture
@@ -127,52 +174,79 @@ def test_a_payment_that_was_sent_for_two_orders_may_be_paired_with_either(two_or
     assert not orders_payments(orders, payments, [fact("another", "p")]).ok
 
 
-def test_without_joined_parts_such_a_payment_would_fail(two_orders: tuple[str, str]) -> None:
+def test_without_linked_keys_such_a_payment_would_fail(two_orders: tuple[str, str]) -> None:
     """The negative control of the previous test."""
     orders = [order(number, identity) for number, identity in enumerate(two_orders)]
     payments = [payment(number, "p", of) for number, of in enumerate(two_orders)]
-    with patch("tandem.verify.parallel.verification.joined", lambda parts, _: [[part] for part in range(parts)]):
+    with patch("tandem.verify.parallel.verification.representatives", lambda _: {}):
         assert not all(orders_payments(orders, payments, [fact(of, "p")]).ok for of in two_orders)
 
 
-def test_a_copy_of_a_document_of_another_part_is_doubled(two_orders: tuple[str, str]) -> None:
+def test_a_copy_of_a_document_of_another_part_is_invented(two_orders: tuple[str, str]) -> None:
     one, other = two_orders
     orders, payments = [order(0, one)], [payment(0, "p", one)]
     report = orders_payments(orders, payments, [fact(one, "p"), {**fact(one, "p"), "_id": document_id(other, "p")}])
-    assert [(problem.kind, problem.where, problem.count) for problem in report.problems] == [("doubled", FACTS.name, 1)]
-    report = orders_payments(orders, payments, [fact(one, "p"), {**fact(one, "q"), "_id": document_id(other, "p")}])
     assert [(problem.kind, problem.where, problem.count) for problem in report.problems] == [
         ("invented", FACTS.name, 1)
     ]
+    report = orders_payments(orders, payments, [fact(one, "p"), {**fact(one, "p"), "_id": document_id(one, "q")}])
+    assert [(problem.kind, problem.where, problem.count) for problem in report.problems] == [("doubled", FACTS.name, 1)]
 
 
-def test_an_oracle_that_needs_all_events_gets_them() -> None:
+def test_other_oracles_are_not_divided() -> None:
     assert division_of(load_oracle(SEGMENT_REVENUE)) is None
-    late = "2023-11-14T12:00:00Z"
-    sales = [
-        record(number, {"sale_id": f"s{number}", "customer_id": f"c{number}", "sold_at": at, "amount": 10 + number})
-        for number, at in enumerate([AT, AT, AT, late])
-    ]
-    revenue = {
-        "_id": f"{int(AT_MS) // 1000}|gold",
-        "window_start": AT_MS,
-        "window_end": DatetimeMS(int(AT_MS) + 60_000),
-        "segment": "gold",
-        "sales": 3,
-        "revenue": Decimal128("33"),
-    }
-    segments = [{"_id": n, "customer_id": f"c{n}", "segment": "gold", "valid_from": DatetimeMS(0)} for n in range(4)]
+    assert division_of(load_oracle(ORDERS_PAYMENTS)) is not None
 
-    def report(documents: list[dict[str, Any]]) -> Report:
-        stored = Stored({REVENUE.name: documents, CUSTOMER_SEGMENTS.collection: segments})
-        sources = InMemory({SALES.topic: sales, DEAD_SALES: []}, stored)
-        return report_in_parts(SEGMENT_REVENUE, sources, [SALES.topic], DEAD_SALES, {"window_seconds": 60})
 
-    faultless = report([revenue])
-    assert faultless.ok, faultless.problems
-    assert faultless.total["counted"] == 3
-    assert [problem.kind for problem in report([]).problems] == ["lost"]
-    assert [problem.kind for problem in report([{**revenue, "sales": 4}]).problems] == ["wrong"]
+class WithTotal(IntervalJoin):
+    """Also expects the number of pairs, which depends on all events."""
+
+    def expect(self, accepted: Any, **others: Any) -> Expectation:
+        found = super().expect(accepted, **others)
+        total = {"total": {"_id": "total", "pairs": len(found.documents[self.matches])}}
+        return Expectation({**found.documents, self.leftovers: {**found.documents[self.leftovers], **total}}, {})
+
+
+class WithTotalAndDivision(WithTotal):
+    """Has a division that does not fit."""
+
+    def expect(self, accepted: Any, **others: Any) -> Expectation:
+        return super().expect(accepted, **others)
+
+    def division(self) -> Division | None:
+        return super().division()
+
+
+class Renamed(IntervalJoin):
+    """Inherits both methods."""
+
+
+class Undivided(IntervalJoin):
+    def division(self) -> None:
+        return None
+
+
+def oracle_of(kind: type[IntervalJoin]) -> Any:
+    given: IntervalJoin = load_oracle(ORDERS_PAYMENTS).expect.__self__  # type: ignore[attr-defined]
+    values = {each.name: getattr(given, each.name) for each in fields(given)}
+    return SimpleNamespace(expect=kind(**values).expect, OUTCOMES=("matched", "unmatched"))
+
+
+@pytest.mark.parametrize(
+    ("kind", "divided"),
+    [(IntervalJoin, True), (Renamed, True), (WithTotalAndDivision, True), (WithTotal, False), (Undivided, False)],
+)
+def test_only_the_class_that_defines_expect_can_divide_it(kind: type[IntervalJoin], divided: bool) -> None:
+    assert (division_of(oracle_of(kind)) is not None) is divided
+
+
+def test_a_division_that_does_not_fit_is_an_error() -> None:
+    oracle, orders, payments = oracle_of(WithTotalAndDivision), [order(0, "o1")], [payment(0, "p", "o1")]
+    with (
+        patch("tandem.verify.parallel.work.load_oracle", lambda _: oracle),
+        pytest.raises(TandemError, match="names no event of its part"),
+    ):
+        orders_payments(orders, payments, [fact("o1", "p")])
 
 
 def join(**changes: Any) -> IntervalJoin:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -13,29 +14,34 @@ from tandem.progress_display import wait_shown
 from tandem.waiting import NotYetError
 
 # A replay that runs renews its record every two seconds.
-_RENEWED = timedelta(seconds=10)
-_DEADLINE_S = 3 * _RENEWED.total_seconds()
+_RENEWED_S = 10.0
+_DEADLINE_S = 3 * _RENEWED_S
+# No two clocks differ by this much.
+_OLD = timedelta(days=1)
 
 
 def check_none_runs(database: Database[dict[str, Any]], pipeline: str) -> None:
     """Raises if a replay of a pipeline runs.
 
     In the cloud, and after a command was killed, a replay continues without its command. The record of a killed replay
-    says that it runs, too. So this waits until such a record is renewed or old.
+    says that it runs, too. So this waits until such a record is renewed, or was not renewed for some seconds. Its time
+    is that of another machine, whose clock may differ.
 
     Raises:
         TandemError: one runs.
     """
     records = database[REPLAY_COLLECTION]
     for first in list(records.find({"pipeline": pipeline, "state": "running"})):
+        since = time.monotonic()
 
-        def runs(first: dict[str, Any] = first) -> bool:
+        def runs(first: dict[str, Any] = first, since: float = since) -> bool:
             newest = records.find_one({"_id": first["_id"]})
             if newest is None or newest["state"] != "running":
                 return False
             if newest["at"] != first["at"]:
                 return True
-            if abs(datetime.now(UTC) - newest["at"].replace(tzinfo=UTC)) > _RENEWED:
+            old = abs(datetime.now(UTC) - newest["at"].replace(tzinfo=UTC)) > _OLD
+            if old or time.monotonic() - since > _RENEWED_S:
                 return False
             raise NotYetError("it is not known whether it runs")
 

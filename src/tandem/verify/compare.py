@@ -51,7 +51,7 @@ def compare(
     # The job has written no document of these, but reconcile may have: as with late events.
     unprocessed = {(intake.stream.name, identity) for intake in intakes for identity in intake.unprocessed}
     most = [intake.most_contents for intake in intakes]
-    question = Question(oracle, collections, parameters, watermark.ms, combinations(most))
+    question = Question(oracle.expect, collections, parameters, watermark.ms, combinations(most))
     found = answer(question, intakes, documents, watermark.late, unprocessed)
     for differences in found.differences.values():
         differences.add_to(problems)

@@ -69,26 +69,13 @@ class CollectionDifferences:
         if self._unexpected:
             self._contents.update(content_of(document) for document in expected.values())
 
-    @property
-    def invented(self) -> list[tuple[str, Content]]:
-        """The unexpected documents that copy no expected one: ``_id`` and content."""
-        found = ((document.get("_id"), content_of(document)) for document in self._unexpected)
-        return [(str(identity), content) for identity, content in found if content not in self._contents]
-
-    def add_to(self, problems: Problems, *, invented: bool = True) -> None:
-        """Adds the differences from every expectation.
-
-        Args:
-            problems: gets the differences.
-            invented: whether to add those in ``invented``.
-        """
+    def add_to(self, problems: Problems) -> None:
+        """Adds the differences from every expectation."""
         for identity, (_, fields) in self._wrong.items():
             problems.add(Kind.WRONG, self._collection, identity, ", ".join(sorted(fields)))
         for document in self._unexpected:
-            if content_of(document) in self._contents:
-                problems.add(Kind.DOUBLED, self._collection, document.get("_id"))
-            elif invented:
-                problems.add(Kind.INVENTED, self._collection, document.get("_id"))
+            kind = Kind.DOUBLED if content_of(document) in self._contents else Kind.INVENTED
+            problems.add(kind, self._collection, document.get("_id"))
         for lost in sorted(self._missing):
             problems.add(Kind.LOST, self._collection, lost)
 

@@ -6,14 +6,14 @@ Without I/O.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass
 from itertools import product
 from typing import Any, Protocol
 
 from tandem.verify.documents import CollectionDifferences
 from tandem.verify.events import Events
-from tandem.verify.oracle import Document, EventId, Expectation, Observed, Oracle
+from tandem.verify.oracle import Document, EventId, Expectation, Observed
 
 # The most combinations of contents to try for events that were sent with different contents.
 MOST_COMBINATIONS = 1_000
@@ -40,14 +40,14 @@ class Question:
     """What an oracle needs to know besides the events.
 
     Attributes:
-        oracle: the pipeline's oracle.
+        expect: the pipeline's oracle, as ``Oracle.expect``.
         collections: the names of the collections that the pipeline writes.
         parameters: the pipeline's parameters.
         watermark_ms: the watermark that the records imply.
         combinations: the result of ``combinations``.
     """
 
-    oracle: Oracle
+    expect: Callable[..., Expectation]
     collections: Sequence[str]
     parameters: Mapping[str, Any]
     watermark_ms: int
@@ -123,7 +123,7 @@ def expected(
             each.stream.name: _of_number(number, each) if number else each.accepted
             for number, each in zip(numbers, events, strict=True)
         }
-        yield question.oracle.expect(
+        yield question.expect(
             accepted, watermark_ms=question.watermark_ms, late=late, observed=observed, **question.parameters
         )
 

@@ -53,7 +53,7 @@ class Oracle(Protocol):
         """Returns the expected documents and outcomes.
 
         Args:
-            accepted: each stream's events by identity, as ``reference.Accepted.fields``.
+            accepted: each stream's events by identity, as ``reference.Accepted.fields``. Their order means nothing.
             watermark_ms: the watermark that the job has reached.
             late: the events that may have been late. Each was processed or dropped; the oracle finds out which by the
                 ``observed`` documents, and expects everything else accordingly.
@@ -90,10 +90,13 @@ class Divisible(Protocol):
 def division_of(oracle: Oracle) -> Division | None:
     """Returns how an oracle's events can be divided.
 
-    None if it needs all of them.
+    None if it needs all of them. An inherited ``division`` does not count for a class with an ``expect`` of its own.
     """
     owner = getattr(oracle.expect, "__self__", None)
-    return owner.division() if isinstance(owner, Divisible) else None
+    if not isinstance(owner, Divisible):
+        return None
+    defining = next((each for each in type(owner).__mro__ if {"expect", "division"} & vars(each).keys()), object)
+    return owner.division() if "division" in vars(defining) else None
 
 
 def load_oracle(location: PipelineLocation) -> Oracle:

@@ -6,8 +6,6 @@ import gc
 import time
 from collections.abc import Iterator, Set
 from contextlib import ExitStack, contextmanager
-from pathlib import Path
-from tempfile import TemporaryDirectory
 
 from tandem.catalog import declared_by
 from tandem.errors import TandemError
@@ -15,7 +13,8 @@ from tandem.settings.model import Settings
 from tandem.verify.in_memory import InMemoryVerification
 from tandem.verify.intake import unknown_schema_keys
 from tandem.verify.mongo_documents import MongoDocuments, database_as_numbers
-from tandem.verify.oracle import load_oracle
+from tandem.verify.oracle import division_of, load_oracle
+from tandem.verify.parallel.folder import temporary_folder
 from tandem.verify.parallel.sources import KafkaAndMongo
 from tandem.verify.parallel.verification import ParallelVerification
 from tandem.verify.parallel.work import Work, parts_for
@@ -25,7 +24,7 @@ from tandem.verify.report import Report
 from tandem.verify.settle import Problem, await_settled
 from tandem.verify.topics import Ends, TopicReader, TopicRecord, check_uncompacted
 
-# Fewer records need at most 1 GB in one process, which uses less processor time.
+# Fewer records need at most 1 GB in one process, which takes less processor time.
 _PARALLEL_FROM = 1_000_000
 
 
@@ -40,32 +39,38 @@ def verify(
     """Returns the comparison of MongoDB and the dead letters with the topics.
 
     A difference counts only if no records arrived during the comparison. Otherwise the new records are read, too, and
-    everything is compared again.
+    everything is compared again, at least once.
 
     Args:
         settings: the pipeline's settings.
         settle_deadline_s: how long the job may take to catch up with the records, in seconds.
         problem: returns why the job cannot catch up, if the platform knows.
         progress: is called a few times a second, with the current step, the number that is done, and the total.
-        parallel_from: the number of records from which worker processes verify them, on all processors.
+        parallel_from: the number of records from which worker processes verify them, if the oracle divides events.
 
     Raises:
         EnvironmentNotReadyError: Kafka or MongoDB does not answer.
-        TandemError: by the deadline, the job has not caught up or the topics still grow; or the job cannot catch up;
-            or Kafka compacts a topic; or a worker process died.
+        TandemError: by the deadline, the job has not caught up; or the topics still grow in a round that began after
+            it; or the job cannot catch up; or Kafka compacts a topic; or a worker process died; or temporary files
+            cannot be written.
     """
     deadline = time.monotonic() + settle_deadline_s
     with _few_collections(), ExitStack() as stack:
         verification = _Verification(settings, stack, Progress(progress), parallel_from)
+        last = False
         while True:
             report, grown = verification.once(settle_deadline_s, problem)
             if report.ok or not grown:
                 return report
-            if time.monotonic() > deadline:
+            if last:
+                found = ", ".join(f"{each.count} {each.kind} in {each.where}" for each in report.problems)
                 raise TandemError(
-                    f"the topics of {settings.pipeline} still grow after {settle_deadline_s:.0f} s",
+                    f"the topics of {settings.pipeline} still grow after {settle_deadline_s:.0f} s; "
+                    f"differences until now: {found or 'records without an outcome'}",
                     hint="stop the producers, or allow more time with --wait",
                 )
+            # A round may last longer than the deadline. The next one reads only what arrived meanwhile.
+            last = time.monotonic() > deadline
 
 
 @contextmanager
@@ -122,18 +127,17 @@ class _Verification:
     def _new_records(self, parallel_from: int) -> InMemoryVerification | ParallelVerification:
         settings = self._settings
         count = sum(sum(ends.values()) - sum(self._read_to[topic].values()) for topic, ends in self._ends().items())
-        if count < parallel_from:
+        if count < parallel_from or division_of(self._oracle) is None:
             documents = MongoDocuments(self._database)
             return InMemoryVerification(
                 self._declared, self._oracle, settings.job, self._topics, documents, self._progress
             )
-        settings.home.mkdir(parents=True, exist_ok=True)
-        folder = self._stack.enter_context(TemporaryDirectory(prefix="verify-", dir=settings.home))
+        folder = self._stack.enter_context(temporary_folder(settings.home, count))
         workers = self._stack.enter_context(Workers())
         work = Work(
             location=settings.location,
             sources=KafkaAndMongo(settings),
-            folder=Path(folder),
+            folder=folder,
             parts=parts_for(count),
             max_clock_skew_seconds=settings.job.max_clock_skew_seconds,
             lateness_seconds=settings.job.lateness_seconds,

@@ -13,6 +13,7 @@ import psutil
 
 from tandem.errors import TandemError
 from tandem.settings.model import Settings
+from tandem.verify.parallel.processors import processors
 from tandem.verify.verify import verify
 from tandem_bench.bulk_load import load
 from tandem_bench.consumption import memory_of
@@ -36,7 +37,7 @@ def measure(config: RunConfig) -> Part:
         with running_job(config.settings), Reports(config.settings) as reports:
             report = reports.drained(load(config.settings.kafka, config.plan(0)), deadline_s=_DEADLINE_S)
             reports.settled(report, deadline_s=_DEADLINE_S)
-            found.add(*_of(config.settings, f"{os.cpu_count()} worker processes", 0))
+            found.add(*_of(config.settings, f"{processors()} worker processes", 0))
             if config.records <= _MOST_IN_MEMORY:
                 found.add(*_of(config.settings, "one process", _NEVER))
     conditions = {"records": config.records, "rounds": config.rounds}

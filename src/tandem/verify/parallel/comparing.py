@@ -3,28 +3,25 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from bson import decode
 
+from tandem.errors import TandemError
 from tandem.verify.dead_letters import compare_letters
-from tandem.verify.documents import Content, content_of
 from tandem.verify.events import Events
-from tandem.verify.expected import Documents, Numbers, Question, answer, expected
+from tandem.verify.expected import Numbers, Question, answer
 from tandem.verify.intake import Letter
 from tandem.verify.mongo_documents import AS_NUMBERS
-from tandem.verify.oracle import Document, EventId
-from tandem.verify.parallel.grouping import Arrived
-from tandem.verify.parallel.spill import rows_of
+from tandem.verify.oracle import Document, EventId, Expectation
+from tandem.verify.parallel.grouping import Arrived, documents_in, events_in
+from tandem.verify.parallel.spill import Spill, part_of, rows_of
 from tandem.verify.parallel.work import Work
 from tandem.verify.report import Problem, Problems
 from tandem.verify.topics import TopicRecord
-
-# By collection: the ``_id`` and the content of stored documents that copy none of the part's expected documents.
-Invented = Mapping[str, list[tuple[str, Content]]]
 
 
 @dataclass(frozen=True)
@@ -34,34 +31,21 @@ class Compared:
     Attributes:
         outcomes: the number of events of each outcome, by stream.
         late_unprocessed: the number of unprocessed events whose outcome is late.
-        problems: the differences, except ``invented``.
-        invented: documents that were not expected. Another part may expect a document that they copy.
+        problems: the differences. A copy of a document that another part expects is ``invented``.
         differ: whether documents differ.
     """
 
     outcomes: Mapping[str, Counter[str]]
     late_unprocessed: int
     problems: list[Problem]
-    invented: Invented
     differ: bool
-
-
-@dataclass(frozen=True)
-class _Part:
-    events: Sequence[Events]
-    documents: Documents
-    late: Set[EventId]
-    unprocessed: Set[EventId]
 
 
 class _PartDocuments:
     """The documents of a part, in memory."""
 
-    def __init__(self, work: Work, parts: Iterable[int]) -> None:
-        self._documents: dict[str, list[dict[str, Any]]] = {name: [] for name in work.collections}
-        for part in parts:
-            for number, encoded in rows_of(work.documents, part):
-                self._documents[work.collections[number]].append(decode(encoded, AS_NUMBERS))
+    def __init__(self, documents: Mapping[str, list[dict[str, Any]]]) -> None:
+        self._documents = documents
 
     def ids(self, collection: str) -> Set[str]:
         return {document["_id"] for document in self._documents[collection] if isinstance(document["_id"], str)}
@@ -70,46 +54,44 @@ class _PartDocuments:
         return self._documents[collection]
 
 
-def compare_part(work: Work, parts: Sequence[int], watermark_ms: int, combinations: Sequence[Numbers]) -> Compared:
-    """Returns the comparison of parts that belong together.
+def compare_part(
+    work: Work,
+    folder: Path,
+    part: int,
+    watermark_ms: int,
+    combinations: Sequence[Numbers],
+    linked: Mapping[str, str],
+) -> Compared:
+    """Returns the comparison of a part.
+
+    Rows of linked keys are not compared, but written into ``Work.linked``.
 
     Args:
         work: the verification.
-        parts: the parts.
+        folder: ``Work.grouped`` or ``Work.linked``.
+        part: the part.
         watermark_ms: the watermark that the records imply.
         combinations: the result of ``expected.combinations``.
+        linked: of the result of ``grouping.representatives``, the part's keys.
     """
-    question = _question(work, watermark_ms, combinations)
-    with _loaded(work, parts) as part:
-        found = answer(question, part.events, part.documents, part.late, part.unprocessed)
+    events = {stream.name: Events(stream) for stream in work.declared.streams}
+    late: set[EventId] = set()
+    unprocessed: set[EventId] = set()
+    for _, event, contents, arrived in _unlinked(work, events_in, folder, part, linked):
+        for fields in contents:
+            events[event[0]].add(event[1], fields)
+        if arrived is not Arrived.IN_TIME:
+            (late if arrived is Arrived.LATE else unprocessed).add(event)
+    documents: dict[str, list[dict[str, Any]]] = {name: [] for name in work.collections}
+    for _, number, encoded in _unlinked(work, documents_in, folder, part, linked):
+        documents[work.collections[number]].append(decode(encoded, AS_NUMBERS))
+    question = Question(_checked(work), work.collections, work.parameters, watermark_ms, combinations)
+    found = answer(question, list(events.values()), _PartDocuments(documents), late, unprocessed)
     problems = Problems()
     for differences in found.differences.values():
-        differences.add_to(problems, invented=False)
-    return Compared(
-        found.outcomes,
-        found.late_unprocessed,
-        problems.all(),
-        {name: invented for name, differences in found.differences.items() if (invented := differences.invented)},
-        any(found.differences.values()),
-    )
-
-
-def find_copied(
-    work: Work,
-    parts: Sequence[int],
-    watermark_ms: int,
-    combinations: Sequence[Numbers],
-    contents: Mapping[str, Set[Content]],
-) -> dict[str, set[Content]]:
-    """Returns the contents that expected documents of these parts have."""
-    question = _question(work, watermark_ms, combinations)
-    found: dict[str, set[Content]] = {collection: set() for collection in contents}
-    with _loaded(work, parts) as part:
-        for expectation in expected(question, part.events, part.documents, part.late | part.unprocessed):
-            for collection, wanted in contents.items():
-                documents = expectation.documents.get(collection, {}).values()
-                found[collection].update(wanted & set(map(content_of, documents)))
-    return found
+        differences.add_to(problems)
+    differ = any(found.differences.values())
+    return Compared(found.outcomes, found.late_unprocessed, problems.all(), differ)
 
 
 def compare_letters_of(work: Work, part: int, beginnings: Mapping[str, Mapping[int, int]]) -> list[Problem]:
@@ -121,25 +103,39 @@ def compare_letters_of(work: Work, part: int, beginnings: Mapping[str, Mapping[i
     return problems.all()
 
 
-def _question(work: Work, watermark_ms: int, combinations: Sequence[Numbers]) -> Question:
-    return Question(work.oracle, work.collections, work.parameters, watermark_ms, combinations)
+def _unlinked(
+    work: Work, rows_in: Callable[[Path], Path], folder: Path, part: int, linked: Mapping[str, str]
+) -> Iterator[Any]:
+    """Yields a part's rows without linked keys.
+
+    Writes the others into the part of their representative.
+    """
+    with Spill(rows_in(work.linked), str(part)) as others:
+        for row in rows_of(rows_in(folder), part):
+            representative = linked.get(row[0])
+            if representative is None:
+                yield row
+            else:
+                others.add(part_of(representative, work.parts), row)
 
 
-@contextmanager
-def _loaded(work: Work, parts: Sequence[int]) -> Iterator[_Part]:
-    """Yields the rows of parts."""
-    events = [Events(stream) for stream in work.declared.streams]
-    late: set[EventId] = set()
-    unprocessed: set[EventId] = set()
-    for part in parts:
-        for number, identity, contents, arrived in rows_of(work.events, part):
-            for fields in contents:
-                events[number].add(identity, fields)
-            if arrived is not Arrived.IN_TIME:
-                to = late if arrived is Arrived.LATE else unprocessed
-                to.add((events[number].stream.name, identity))
-    if work.division:
-        yield _Part(events, _PartDocuments(work, parts), late, unprocessed)
-    else:
-        with work.sources.documents() as documents:
-            yield _Part(events, documents, late, unprocessed)
+def _checked(work: Work) -> Callable[..., Expectation]:
+    """Returns the oracle's ``expect``.
+
+    It raises TandemError if a document names no event of the part.
+    """
+    oracle, division = work.oracle, work.division
+
+    def expect(accepted: Mapping[str, Mapping[str, Any]], **others: Any) -> Expectation:
+        expectation = oracle.expect(accepted, **others)
+        for collection, documents in expectation.documents.items():
+            for identity in documents:
+                event = division.event(collection, identity)
+                if event is None or event[1] not in accepted.get(event[0], ()):
+                    raise TandemError(
+                        f"the oracle expects a document in {collection} that names no event of its part",
+                        hint="remove `division` from the oracle's class, or let it fit `expect`",
+                    )
+        return expectation
+
+    return expect

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from enum import IntEnum
+from pathlib import Path
 
 from tandem.verify.events import Events
+from tandem.verify.oracle import EventId
 from tandem.verify.parallel.reading import First, earlier
 from tandem.verify.parallel.spill import Spill, part_of, rows_of
 from tandem.verify.parallel.steps import Watermarks
 from tandem.verify.parallel.work import Work
+from tandem.verify.reference import Fields
 from tandem.verify.report import Kind, Problem, Problems
 
 
@@ -22,67 +26,98 @@ class Arrived(IntEnum):
     UNPROCESSED = 2  # all its records were rejected before their schema was known
 
 
+# An event's key, the event, its contents and when it arrived.
+GroupedEvent = tuple[str, EventId, list[Fields], Arrived]
+# The key of the event that a document names, None without one; the collection's number, and the BSON.
+GroupedDocument = tuple[str | None, int, bytes]
+
+
 @dataclass(frozen=True)
 class Grouped:
     """What was found in a part.
 
     Attributes:
-        repeated: the number of further records of an event, by the stream's number.
+        repeated: the number of further records of an event, by stream.
         most_contents: the largest number of different contents of one event, for each stream.
         conflicts: the conflicting events.
-        linked: parts that belong together, because an event has contents with different keys.
+        linked: the keys of each event that has several, because its contents differ.
     """
 
-    repeated: list[int]
+    repeated: Counter[str]
     most_contents: list[int]
     conflicts: list[Problem]
-    linked: set[frozenset[int]] = field(default_factory=set)
+    linked: set[frozenset[str]] = field(default_factory=set)
 
 
 def group(work: Work, part: int) -> Grouped:
     """Groups one part's records by event, and divides the events by key."""
     streams, division = work.declared.streams, work.division
     watermarks = Watermarks(work.round)
-    events = [Events(stream) for stream in streams]
-    firsts: dict[tuple[int, str], First | None] = {}
-    repeated, linked = [0] * len(streams), set()
-    for number, identity, contents, first in rows_of(work.records, part):
-        event = (number, identity)
-        repeated[number] += event in firsts
+    events = {stream.name: Events(stream) for stream in streams}
+    firsts: dict[EventId, First | None] = {}
+    repeated, linked = Counter[str](), set[frozenset[str]]()
+    for event, contents, first in rows_of(work.records, part):
+        stream, identity = event
+        repeated[stream] += event in firsts
         for fields in contents:
-            events[number].add(identity, fields)
+            events[stream].add(identity, fields)
         known = firsts.get(event)
         firsts[event] = known if first is None else earlier(known, first)
-    places: dict[tuple[int, str], int] = {}
-    with Spill(work.events, str(part)) as grouped, Spill(work.documents, str(part)) as documents:
-        for (number, identity), first in firsts.items():
-            contents = events[number].contents(identity)
-            place = 0
-            if division:
-                keys = (division.key(streams[number].name, identity, fields) for fields in contents)
-                possible = frozenset(part_of(key, work.parts) for key in keys)
-                place = min(possible)
-                if len(possible) > 1:
-                    linked.add(possible)
-            places[number, identity] = place
-            grouped.add(place, (number, identity, contents, _arrived(first, watermarks)))
+    keys: dict[EventId, str] = {}
+    with (
+        Spill(events_in(work.grouped), str(part)) as grouped,
+        Spill(documents_in(work.grouped), str(part)) as documents,
+    ):
+        for event, first in firsts.items():
+            stream, identity = event
+            contents = events[stream].contents(identity)
+            possible = [division.key(stream, identity, fields) for fields in contents]
+            if len(different := frozenset(possible)) > 1:
+                linked.add(different)
+            keys[event] = key = possible[0]
+            row: GroupedEvent = (key, event, contents, _arrived(first, watermarks))
+            grouped.add(part_of(key, work.parts), row)
         for named, collection, encoded in rows_of(work.stored, part):
+            of = keys.get(named)
+            document: GroupedDocument = (of, collection, encoded)
             # A document that names no event is unexpected in any part.
-            documents.add(places.get(named, part), (collection, encoded))
+            documents.add(part if of is None else part_of(of, work.parts), document)
     problems = Problems()
-    for each in events:
+    for each in events.values():
         for identity in each.conflicting:
             problems.add(Kind.CONFLICTING, each.stream.name, identity)
-    return Grouped(repeated, [each.most_contents for each in events], problems.all(), linked)
+    return Grouped(repeated, [each.most_contents for each in events.values()], problems.all(), linked)
 
 
-def joined(parts: int, linked: Iterable[frozenset[int]]) -> list[list[int]]:
-    """Returns all parts, those together that belong together."""
-    groups = {part: {part} for part in range(parts)}
-    for link in linked:
-        together = set().union(*(groups[part] for part in link))
-        groups.update(dict.fromkeys(together, together))
-    return [sorted(each) for part, each in groups.items() if part == min(each)]
+def events_in(folder: Path) -> Path:
+    """Returns where the events in ``Work.grouped`` or ``Work.linked`` are."""
+    return folder / "events"
+
+
+def documents_in(folder: Path) -> Path:
+    """Returns where the documents beside these events are."""
+    return folder / "documents"
+
+
+def representatives(linked: Iterable[frozenset[str]]) -> dict[str, str]:
+    """Returns for each linked key its representative.
+
+    Keys that are linked with each other, at any distance, have the same one.
+    """
+    above: dict[str, str] = {}
+
+    def top(key: str) -> str:
+        while (higher := above.setdefault(key, key)) != key:
+            # Halves the way for later calls.
+            above[key] = above[higher]
+            key = higher
+        return key
+
+    for keys in linked:
+        first, *others = keys
+        for other in others:
+            above[top(other)] = top(first)
+    return {key: top(key) for key in list(above)}
 
 
 def _arrived(first: First | None, watermarks: Watermarks) -> Arrived:

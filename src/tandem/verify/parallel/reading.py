@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping, Set
+from collections.abc import Generator, Iterator, Mapping, Set
 from contextlib import closing
 from dataclasses import dataclass
 from itertools import chain, islice
@@ -11,17 +11,21 @@ from itertools import chain, islice
 from tandem.verify.compare import counts_of
 from tandem.verify.intake import Intake
 from tandem.verify.mongo_documents import Range
+from tandem.verify.oracle import EventId
+from tandem.verify.parallel.sources import Sources
 from tandem.verify.parallel.spill import Spill, part_of
 from tandem.verify.parallel.steps import write_steps
 from tandem.verify.parallel.work import Work
 from tandem.verify.reference import Fields
-from tandem.verify.topics import Offsets
+from tandem.verify.topics import Offsets, TopicRecord
 from tandem.verify.watermark import Arrival
 
 # When an event arrived for the first time, and its time then. Without one, it was rejected as of an unknown schema.
 First = tuple[int | None, int]
-# A row of ``Work.records``: the stream's number, the identity, the contents, and the arrival.
-EventRow = tuple[int, str, list[Fields], First | None]
+# A row of ``Work.records``: the event, its contents and its arrival.
+EventRow = tuple[EventId, list[Fields], First | None]
+# A row of ``Work.stored``: the event that a document names, None without one; the collection's number, and the BSON.
+DocumentRow = tuple[EventId | None, int, bytes]
 
 
 @dataclass(frozen=True)
@@ -32,20 +36,26 @@ class Chunk:
         name: a name by which the chunks of a partition are in their order.
         topic: the topic.
         stream: the number of the stream; -1 for dead letters.
-        starts: the offset of each partition's first record to read.
-        ends: the offset after the last one. All partitions but one have no record to read.
+        partition: the partition.
+        start: the offset of the first record to read.
+        end: the offset after the last one.
     """
 
     name: str
     topic: str
     stream: int
-    starts: Offsets
-    ends: Offsets
+    partition: int
+    start: int
+    end: int
 
     @property
-    def records(self) -> int:
-        """The number of offsets in it."""
-        return sum(self.ends.values()) - sum(self.starts.values())
+    def offsets(self) -> int:
+        """The number of offsets in it, which is at least that of records."""
+        return self.end - self.start
+
+    def records(self, sources: Sources) -> Generator[TopicRecord]:
+        """Yields its records."""
+        return sources.records(self.topic, {self.partition: self.start}, {self.partition: self.end})
 
 
 @dataclass(frozen=True)
@@ -79,27 +89,21 @@ def chunks(topic: str, stream: int, starts: Offsets, ends: Offsets, name: str, s
     for partition, end in ends.items():
         for number, start in enumerate(range(starts[partition], end, size)):
             last = min(start + size, end)
-            yield Chunk(
-                f"{name}-{partition:06}-{number:09}",
-                topic,
-                stream,
-                {**ends, partition: start},
-                {**ends, partition: last},
-            )
+            yield Chunk(f"{name}-{partition:06}-{number:09}", topic, stream, partition, start, last)
 
 
 def read_records(work: Work, chunk: Chunk, unknown_then: Set[bytes]) -> Read:
     """Reads a chunk of a stream; writes its events, dead letters and steps."""
     stream, counts, unknown_then_count = work.declared.streams[chunk.stream], Counter[str](), 0
     newest: list[int] = []
-    with closing(work.sources.records(chunk.topic, chunk.starts, chunk.ends)) as records:
-        for number in range(chunk.records):
+    with closing(chunk.records(work.sources)) as records:
+        for number in range(chunk.offsets):
             intake = Intake(stream, max_clock_skew_seconds=work.max_clock_skew_seconds)
             intake.take(islice(records, work.kept), unknown_then)
             if not intake.consumed:
                 break
             name = f"{chunk.name}-{number:06}"
-            _write(work, chunk.stream, name, intake)
+            _write(work, name, intake)
             unknown_ms = write_steps(work.steps / str(chunk.stream) / name, intake.arrivals)
             newest += [] if unknown_ms is None else [unknown_ms]
             counts.update(counts_of(intake))
@@ -110,7 +114,7 @@ def read_records(work: Work, chunk: Chunk, unknown_then: Set[bytes]) -> Read:
 def read_letters(work: Work, chunk: Chunk) -> None:
     """Reads a chunk of the dead letters."""
     with Spill(work.letters, chunk.name) as letters:
-        for letter in work.sources.records(chunk.topic, chunk.starts, chunk.ends):
+        for letter in chunk.records(work.sources):
             letters.add(part_of_key(letter.key or b"", work.parts), tuple(letter))
 
 
@@ -118,28 +122,26 @@ def read_documents(work: Work, number: int, name: str, within: Range) -> None:
     """Reads documents, and writes each into the part of the event that it names.
 
     Args:
-        work: the verification, whose oracle divides events.
+        work: the verification.
         number: the collection's number.
         name: a name that no other range of any collection has.
         within: the range.
     """
     division, collection = work.division, work.collections[number]
-    if division is None:
-        return
-    streams = {stream.name: place for place, stream in enumerate(work.declared.streams)}
     with work.sources.documents() as documents, Spill(work.stored, name) as stored:
         for identity, encoded in documents.encoded(collection, within):
             event = division.event(collection, identity) if type(identity) is str else None
-            named = None if event is None else (streams[event[0]], event[1])
-            stored.add(part_of(named[1] if named else "", work.parts), (named, number, encoded))
+            row: DocumentRow = (event, number, encoded)
+            stored.add(part_of(event[1] if event else "", work.parts), row)
 
 
-def _write(work: Work, stream: int, name: str, intake: Intake) -> None:
+def _write(work: Work, name: str, intake: Intake) -> None:
     """Writes the events and the dead letters of records."""
     firsts = _first_arrivals(intake.arrivals)
     with Spill(work.records, name) as events, Spill(work.due, name) as due:
         for identity in intake.accepted:
-            row: EventRow = (stream, identity, intake.contents(identity), firsts.get(identity))
+            event = (intake.stream.name, identity)
+            row: EventRow = (event, intake.contents(identity), firsts.get(identity))
             events.add(part_of(identity, work.parts), row)
         for key, letter in chain(intake.dead.items(), intake.unknown_then.items()):
             due.add(part_of_key(key, work.parts), (key, tuple(letter)))

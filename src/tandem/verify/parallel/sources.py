@@ -8,13 +8,12 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from tandem.settings.model import Settings
-from tandem.verify.expected import Documents
 from tandem.verify.mongo_documents import MongoDocuments, Range, database_as_numbers
 from tandem.verify.topics import Offsets, TopicReader, TopicRecord
 
 
-class EncodedDocuments(Documents, Protocol):
-    """Stored documents that can also be read without decoding them."""
+class EncodedDocuments(Protocol):
+    """Stored documents that are read without decoding them."""
 
     def ranges(self, collection: str) -> list[Range]:
         """Returns ranges that together have all documents."""

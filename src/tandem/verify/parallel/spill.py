@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import pickle
 from collections import defaultdict
 from collections.abc import Iterator
+from operator import itemgetter
 from pathlib import Path
 from typing import Any, Self
 from zlib import crc32
@@ -19,9 +21,10 @@ def part_of(text: str, parts: int) -> int:
 
 
 class Spill:
-    """Writes rows of one kind.
+    """Writes rows of one kind into a file for each part and process.
 
-    A block that ends with an error loses the buffered ones.
+    A file for each writer would need more files than a disk can have. A block that ends with an error loses the
+    buffered rows.
 
     Args:
         folder: the folder of this kind of rows.
@@ -51,17 +54,21 @@ class Spill:
         for part, rows in self._rows.items():
             folder = self._folder / str(part)
             folder.mkdir(parents=True, exist_ok=True)
-            with (folder / self._writer).open("ab") as file:
+            with (folder / str(os.getpid())).open("ab") as file:
                 # Names of fields are written once for all rows of the list.
-                pickle.dump(rows, file, pickle.HIGHEST_PROTOCOL)
+                pickle.dump((self._writer, rows), file, pickle.HIGHEST_PROTOCOL)
         self._rows.clear()
         self._buffered = 0
 
 
 def rows_of(folder: Path, part: int) -> Iterator[Any]:
     """Yields the rows of a part, one writer after another."""
-    for path in sorted((folder / str(part)).glob("*")):
+    blocks: list[tuple[str, list[Any]]] = []
+    for path in (folder / str(part)).glob("*"):
         with path.open("rb") as file:
             while file.peek(1):
                 # We wrote the file, into a folder that only the user can read.
-                yield from pickle.load(file)  # noqa: S301
+                blocks.append(pickle.load(file))  # noqa: S301
+    # A writer's blocks are in one file, in their order.
+    for _, rows in sorted(blocks, key=itemgetter(0)):
+        yield from rows

@@ -7,20 +7,19 @@ from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence, Set
 from typing import TypeVar, TypeVarTuple, Unpack
 
-from tandem.verify.documents import Content
 from tandem.verify.expected import Numbers, combinations
-from tandem.verify.parallel.comparing import Compared, compare_letters_of, compare_part, find_copied
-from tandem.verify.parallel.grouping import Grouped, group, joined
+from tandem.verify.parallel.comparing import Compared, compare_letters_of, compare_part
+from tandem.verify.parallel.grouping import Grouped, group, representatives
 from tandem.verify.parallel.reading import Chunk, Read, chunks, read_documents, read_letters, read_records
+from tandem.verify.parallel.spill import part_of
 from tandem.verify.parallel.steps import merge_steps
 from tandem.verify.parallel.work import Work
 from tandem.verify.parallel.workers import Workers
 from tandem.verify.progress import Progress, counted
-from tandem.verify.report import Kind, Problems, RecordCounts, Report
+from tandem.verify.report import Problems, RecordCounts, Report
 from tandem.verify.topics import Ends, Offsets
 from tandem.verify.totals import Totals, report_of
 
-CompareTask = tuple[Work, Sequence[int], int, Sequence[Numbers]]
 Arguments = TypeVarTuple("Arguments")
 Result = TypeVar("Result")
 
@@ -48,16 +47,18 @@ class ParallelVerification:
             name = f"{self._rounds:06}-{number:03}"
             found += chunks(stream.topic, number, starts[stream.topic], ends[stream.topic], name, self._work.chunk)
         tasks = ((self._work, chunk, unknown_then) for chunk in found)
-        with self._progress.step("reading records", sum(chunk.records for chunk in found)) as advance:
+        with self._progress.step("reading records", sum(chunk.offsets for chunk in found)) as advance:
             for read in self._workers.each(read_records, tasks):
                 self._read.append(read)
-                advance(read.chunk.records)
+                advance(read.chunk.offsets)
 
     def watermark_ms(self) -> int:
         """Returns the watermark that the records imply."""
         work = self._work
         unknown: dict[int, int] = {}
-        shutil.rmtree(work.round, ignore_errors=True)
+        if work.round.exists():
+            # Files that stay would be appended to.
+            shutil.rmtree(work.round)
         for read in self._read:
             if read.unknown_ms is not None:
                 number = read.chunk.stream
@@ -89,14 +90,9 @@ class ParallelVerification:
         for found in self._each("dead letters", compare_letters_of, [(work, part, beginnings) for part in parts]):
             problems.merge(found)
         most = [max(numbers) for numbers in zip(*(found.most_contents for found in grouped), strict=True)]
-        linked = (link for found in grouped for link in found.linked)
-        # An oracle that needs all events gets them in the first part.
-        together = joined(work.parts, linked) if work.division else [[0]]
-        tasks = [(work, each, self._watermark_ms, combinations(most)) for each in together]
-        compared = list(self._each("comparing", compare_part, tasks))
+        compared = self._compared(grouped, combinations(most))
         for found_part in compared:
             problems.merge(found_part.problems)
-        self._add_unexpected(problems, compared, tasks)
         for found_group in grouped:
             problems.merge(found_group.conflicts)
         totals = Totals(
@@ -121,34 +117,27 @@ class ParallelVerification:
         work = self._work
         letters = chunks(work.declared.dead_letter_topic, -1, starts, ends, "letters", work.chunk)
         deque(self._each("reading dead letters", read_letters, [(work, chunk) for chunk in letters]), 0)
-        if work.division:
-            with work.sources.documents() as documents:
-                tasks = [
-                    (work, number, f"{number:03}-{place:06}", within)
-                    for number, collection in enumerate(work.collections)
-                    for place, within in enumerate(documents.ranges(collection))
-                ]
-            deque(self._each("reading documents", read_documents, tasks), 0)
+        with work.sources.documents() as documents:
+            tasks = [
+                (work, number, f"{number:03}-{place:06}", within)
+                for number, collection in enumerate(work.collections)
+                for place, within in enumerate(documents.ranges(collection))
+            ]
+        deque(self._each("reading documents", read_documents, tasks), 0)
 
-    def _add_unexpected(self, problems: Problems, compared: Sequence[Compared], tasks: Sequence[CompareTask]) -> None:
-        """Adds the documents that no event explains.
-
-        They are copies of expected ones, or invented.
-        """
-        contents: dict[str, set[Content]] = {}
-        for found in compared:
-            for collection, invented in found.invented.items():
-                contents.setdefault(collection, set()).update(content for _, content in invented)
-        copied: dict[str, set[Content]] = {collection: set() for collection in contents}
-        if contents:
-            for part in self._each("finding copies", find_copied, [(*task, contents) for task in tasks]):
-                for collection, copies in part.items():
-                    copied[collection] |= copies
-        for found in compared:
-            for collection, invented in found.invented.items():
-                for identity, content in invented:
-                    kind = Kind.DOUBLED if content in copied[collection] else Kind.INVENTED
-                    problems.add(kind, collection, identity)
+    def _compared(self, grouped: Sequence[Grouped], tried: Sequence[Numbers]) -> list[Compared]:
+        """Returns the comparison of each part, and of the parts with linked keys."""
+        work, watermark_ms = self._work, self._watermark_ms
+        linked: list[dict[str, str]] = [{} for _ in range(work.parts)]
+        for key, representative in representatives(link for found in grouped for link in found.linked).items():
+            linked[part_of(key, work.parts)][key] = representative
+        tasks = [(work, work.grouped, part, watermark_ms, tried, keys) for part, keys in enumerate(linked)]
+        compared = list(self._each("comparing", compare_part, tasks))
+        parts = {part_of(representative, work.parts) for keys in linked for representative in keys.values()}
+        again = [(work, work.linked, part, watermark_ms, tried, dict[str, str]()) for part in parts]
+        if again:
+            compared += self._each("comparing linked keys", compare_part, again)
+        return compared
 
     def _streams(self, grouped: Sequence[Grouped], compared: Sequence[Compared]) -> dict[str, RecordCounts]:
         """Returns the outcomes of each stream's records."""
@@ -158,7 +147,7 @@ class ParallelVerification:
             for read in self._read:
                 if read.chunk.stream == number:
                     counts.update(read.counts)
-            counts["repeated"] += sum(each.repeated[number] for each in grouped)
+            counts["repeated"] += sum(each.repeated[stream.name] for each in grouped)
             for each in compared:
                 counts.update(each.outcomes[stream.name])
             streams[stream.name] = counts

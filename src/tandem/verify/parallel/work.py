@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from tandem.catalog import Declaration, PipelineLocation, declared_by
 from tandem.verify.oracle import Division, Oracle, division_of, load_oracle
@@ -62,9 +62,9 @@ class Work:
         return load_oracle(self.location)
 
     @property
-    def division(self) -> Division | None:
-        """How the oracle divides events; None if it needs all of them."""
-        return division_of(self.oracle)
+    def division(self) -> Division:
+        """How the oracle divides events. Others are not verified in parts."""
+        return cast(Division, division_of(self.oracle))
 
     @property
     def records(self) -> Path:
@@ -97,11 +97,11 @@ class Work:
         return self.round / "letters"
 
     @property
-    def events(self) -> Path:
-        """Events by the part of the key that divides them."""
-        return self.round / "events"
+    def grouped(self) -> Path:
+        """Events by the part of their key, and the documents that name them."""
+        return self.round / "grouped"
 
     @property
-    def documents(self) -> Path:
-        """Documents beside the events that they name."""
-        return self.round / "documents"
+    def linked(self) -> Path:
+        """Those whose keys belong together, by the part of one of these keys."""
+        return self.round / "linked"

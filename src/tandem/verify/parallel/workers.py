@@ -5,14 +5,19 @@ from __future__ import annotations
 import gc
 import multiprocessing
 import os
+import pickle
 import signal
 import threading
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
-from typing import Self, TypeVar, TypeVarTuple, Unpack
+from multiprocessing.context import SpawnContext, SpawnProcess
+from typing import Any, Self, TypeVar, TypeVarTuple, Unpack
 
+from tandem import log
 from tandem.errors import TandemError
+from tandem.foreign.inheritance import adapt_this_process
+from tandem.verify.parallel.processors import processors
 
 Result = TypeVar("Result")
 Arguments = TypeVarTuple("Arguments")
@@ -22,21 +27,19 @@ class Workers:
     """Processes that run functions. They end with the block, or with this process.
 
     Args:
-        count: their number; None for one on each processor.
+        count: their number; None for one on each processor that this process may use.
     """
 
     def __init__(self, count: int | None = None) -> None:
-        self._others = set(multiprocessing.active_children())
-        # A fork would copy connections and locks of other threads.
-        context = multiprocessing.get_context("spawn")
-        self._pool = ProcessPoolExecutor(count or os.cpu_count(), mp_context=context, initializer=_begin)
+        self._context = _Context()
+        self._pool = ProcessPoolExecutor(count or processors(), mp_context=self._context, initializer=_begin)
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, kind: object, *_: object) -> None:
         if kind is not None:
-            for process in set(multiprocessing.active_children()) - self._others:
+            for process in self._context.processes:
                 process.kill()
         self._pool.shutdown(cancel_futures=True)
 
@@ -50,26 +53,70 @@ class Workers:
             tasks: the arguments of each call.
 
         Raises:
-            TandemError: a worker died, for example because memory is short. Or what a function raised.
+            TandemError: a worker died, for example because memory is short; or a function raised an error that cannot
+                be sent between processes. Other errors of functions are raised as they are.
         """
         try:
-            running = [self._pool.submit(function, *arguments) for arguments in tasks]
+            running = [self._pool.submit(_call, function, arguments) for arguments in tasks]
             for future in as_completed(running):
                 yield future.result()
         except BrokenProcessPool:
+            # The pool ends the other processes by SIGTERM. Their exit codes are known after that.
+            self._pool.shutdown()
+            codes = (process.exitcode for process in self._context.processes)
+            code = next((each for each in codes if each not in {None, 0, -signal.SIGTERM}), None)
+            memory = "check with `dmesg` whether memory was short, then " if code == -signal.SIGKILL else ""
             raise TandemError(
-                "a worker process of verify died",
-                hint="check with `dmesg` whether memory was short, then run `tandem verify` again",
+                f"a worker process of verify died{'' if code is None else f' with exit code {code}'}",
+                hint=f"{memory}run `tandem verify` again",
             ) from None
+
+
+class _Context(SpawnContext):
+    """Keeps the processes that it makes.
+
+    A fork would copy connections and locks of other threads.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.processes: list[SpawnProcess] = []
+
+    def Process(self, *args: Any, **kwargs: Any) -> SpawnProcess:  # type: ignore[override]
+        process = SpawnProcess(*args, **kwargs)
+        self.processes.append(process)
+        return process
 
 
 def _begin() -> None:
     """Prepares a worker."""
     # Ctrl-C goes to all processes of the terminal. The main process ends the others.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    # As the command line does. This comes before the imports of the functions that run here.
+    adapt_this_process()
+    log.to_console()
     # Many live objects make the collector slow.
     gc.set_threshold(100_000, 50, 100)
     threading.Thread(target=_end_with_parent, daemon=True).start()
+
+
+def _call(function: Callable[..., Result], arguments: tuple[Any, ...]) -> Result:
+    """Returns the result of a call.
+
+    It raises only what can be sent to another process.
+    """
+    try:
+        return function(*arguments)
+    except Exception as error:
+        try:
+            # We wrote it.
+            pickle.loads(pickle.dumps(error))  # noqa: S301
+        except Exception:
+            raise TandemError(
+                f"a worker process of verify failed: {type(error).__name__}: {error}",
+                hint="see where with `tandem verify --debug`",
+            ) from error
+        raise
 
 
 def _end_with_parent() -> None:
