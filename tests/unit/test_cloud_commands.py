@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -22,6 +23,7 @@ from tandem.platforms.dataproc.job import DataprocJob
 from tandem.platforms.parity import Parity
 from tandem.runtimes import runtimes
 from tandem.settings.profiles import profiles
+from tests import ROOT
 from tests.readme import commands_of, run
 
 SETTINGS = {
@@ -307,6 +309,35 @@ def test_the_plan_in_the_documentation_works() -> None:
     done = run(command, {**os.environ, "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"})
     assert "SubmitJob" in done.stdout
     assert "plan only: nothing was called or changed" in done.stderr
+
+
+def pasted(page: str) -> list[str]:
+    """Returns the blocks of commands of a page."""
+    text = (ROOT / "docs" / page).read_text("utf-8")
+    blocks = re.findall(r"^```(\w*)\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)
+    return [block for language, block in blocks if language in ("", "bash")]
+
+
+@pytest.mark.parametrize("page", ["guides/gcp.md", "guides/infrastructure.md", "reference/parity.md"])
+def test_the_documentations_commands_can_be_pasted(page: str) -> None:
+    # An interactive Zsh knows no comments, and an apostrophe in one begins a quotation.
+    text = "\n".join(pasted(page))
+    assert not re.search(r"(^|\s)#", text)
+    subprocess.run(["bash", "-n"], input=text, text=True, check=True)
+    exported = {name for line in re.findall(r"^export (.+)$", text, re.M) for name in re.findall(r"(\w+)=", line)}
+    assert set(re.findall(r"\$(\w+)", text)) <= exported | {"HOME", "SECRET"}
+
+
+def test_the_documentations_settings_are_complete(tmp_path: Path) -> None:
+    blocks = pasted("guides/gcp.md")
+    lines = [line for block in blocks for line in block.splitlines()]
+    exports = [line for line in lines if line.startswith("export ") and "_FILE" not in line]
+    (settings,) = (block for block in blocks if block.startswith("cat > .env.gcp"))
+    subprocess.run(["bash", "-eu"], input="\n".join((*exports, settings)), text=True, check=True, cwd=tmp_path)
+    plan = json.loads(tandem(tmp_path, "--profile", "gcp", "deploy", "--plan", "--json").stdout)
+    assert (plan["not_set"], plan["warnings"]) == ([], [])
+    (job,) = (call["about"] for call in plan["calls"] if call["method"] == "SubmitJob")
+    assert job["projectId"] == "my-project"
 
 
 def test_the_rehearsal_differs_from_the_cloud_by_addresses_and_credentials() -> None:
