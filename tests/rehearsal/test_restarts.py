@@ -38,7 +38,13 @@ def test_a_killed_driver_is_started_again(deployed: Environment) -> None:
 
 
 def test_what_is_destroyed_can_be_deployed_again(deployed: Environment) -> None:
-    deployed.tandem("destroy", "--yes")
+    # The job is found although the settings choose a serverless batch now.
+    changed = replace(deployed, extra=(*deployed.extra, ("TANDEM_GCP__SERVERLESS", "true")))
+    shown = changed.status()
+    assert shown["job"]["pid_or_id"] == deployed.status()["job"]["pid_or_id"]
+    assert any("gcp.serverless is true now" in each for each in shown["warnings"])
+    changed.tandem("destroy", "--yes")
+    assert "asked to stop by gs://" in (deployed.home / "rehearsal" / "logs" / "job.log").read_text()
     assert deployed.processes() == []
     deployed.tandem("deploy")
     deployed.tandem("produce", "--count", "500", "--close")

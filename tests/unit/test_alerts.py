@@ -291,7 +291,7 @@ def test_status_warns_of_a_first_job_that_never_reported_if_mongodb_answers(
 ) -> None:
     job = DataprocJob(settings)
     run = replace(RUN, since=datetime.now(UTC) - timedelta(hours=1))
-    job.__dict__["deployment"] = SimpleNamespace(jobs=SimpleNamespace(newest=lambda: run))
+    job.__dict__["deployment"] = SimpleNamespace(newest=lambda: (None, run), elsewhere=lambda *_: None)
     reader = MagicMock(**{"newest.return_value": None, "answers.return_value": answers})
     monkeypatch.setattr(dataproc_job, "progress_of", lambda _: nullcontext(reader))
     assert bool(job.status()["warnings"]) == answers
