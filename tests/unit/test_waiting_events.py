@@ -64,6 +64,14 @@ def test_batches_add_up() -> None:
     assert made_of((10, 60, 30), (20, 30, 0), (5, 3600, 3599)).number == 35
 
 
+def test_an_older_event_does_not_replace_the_newest_of_1970() -> None:
+    waiting = WaitingEvents(WAIT_S, WAIT_S, LATENESS_S)
+    waiting.add(1, 0, 0)
+    waiting.add(1, -60_000, -60_000)
+    waiting.advance(WAIT_S * 1000 - 1)
+    assert waiting.may_wait
+
+
 def test_a_query_without_state_has_no_events_that_wait() -> None:
     waiting = made_of((10, 60, 30))
     waiting.clear()

@@ -47,7 +47,7 @@ class WaitingEvents:
 
     @classmethod
     def of(cls, pipeline: Pipeline, config: JobConfig) -> WaitingEvents:
-        """Returns those of a pipeline's job, which has no state yet.
+        """Returns the events of a pipeline's job; there are none yet.
 
         The usual wait is the sum of the transform's durations, because a join may feed a window; without durations, it
         is a day. A transform that is not one join may have longer windows in its code: there the longest wait is at
@@ -64,7 +64,7 @@ class WaitingEvents:
 
     def add(self, events: int, oldest_ms: int, newest_ms: int) -> None:
         """Adds the events of one stream in one batch."""
-        self._newest_ms = max(newest_ms, self._newest_ms or newest_ms)
+        self._newest_ms = newest_ms if self._newest_ms is None else max(newest_ms, self._newest_ms)
         # The watermark soon passes what is older.
         first = max(oldest_ms, newest_ms - self._span_ms) // self._width_ms
         buckets = range(first, newest_ms // self._width_ms + 1)
