@@ -38,20 +38,21 @@ class RehearsalJob:
     def __init__(self, cloud: DataprocJob, layout: Layout, supervisor: SupervisorProcess) -> None:
         self.settings = cloud.settings
         self._cloud, self._layout, self._supervisor = cloud, layout, supervisor
-        # What an interruption leaves behind while no job is deployed or stopped.
-        self._unfinished: str | None = None
+        self.changes = cloud.changes
 
     def submit(self) -> None:
         """Starts the stand-ins and deploys to them; see ``Job.submit``."""
-        self._unfinished = "the stand-ins are starting, and nothing was deployed"
-        if not self._supervisor.running():
+        started = not self._supervisor.running()
+        if started:
+            self.changes.services = "the stand-ins are starting"
             self._supervisor.start(self.settings)
         self._await_stand_ins()
+        if started:
+            self.changes.services = "the stand-ins run"
         if self._layout.job(self.settings.pipeline) != JOB:
             # In the cloud, an administrator does this.
             services.admit(self.settings, Credentials(self.settings.home))
         self._supervisor.registry.add(self.settings)
-        self._unfinished = None
         self._cloud.submit()
 
     def wait_until_ready(self) -> None:
@@ -85,9 +86,9 @@ class RehearsalJob:
         # An open connection would report on standard error that the server is stopping.
         self._cloud.close()
         if last:
-            self._unfinished = "the stand-ins were asked to end, and may still run"
+            self.changes.services = "the stand-ins were asked to end, and may still run"
             ran |= self._supervisor.stop(forget=False).ran
-            self._unfinished = None
+            self.changes.services = "the stand-ins have ended"
         return ran
 
     def forget(self) -> Iterator[str]:
@@ -97,12 +98,12 @@ class RehearsalJob:
         """
         if self._supervisor.running():
             yield from self._cloud.forget()
-        elif deleted := self._supervisor.stop(forget=True).deleted:
+            return
+        self.changes.data = "the data of the stand-ins may be deleted in part"
+        deleted = self._supervisor.stop(forget=True).deleted
+        self.changes.data = "the data of the stand-ins is deleted"
+        if deleted:
             yield deleted
-
-    def unfinished(self) -> str:
-        """Returns what an interruption has left behind; see ``DeployedJob.unfinished``."""
-        return self._unfinished or self._cloud.unfinished()
 
     def status(self) -> dict[str, Any]:
         """Returns the object of ``tandem status --json``; see ``Job.status``."""

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 import os
+import pty
 import re
+import signal
 import subprocess
 import sys
 from pathlib import Path
-from unittest.mock import patch
+from unittest.mock import Mock, patch
 
 import pytest
 from typer.testing import CliRunner
@@ -17,9 +19,11 @@ from tandem.cli import records
 from tandem.cli.app import app
 from tandem.cli.context import CommandContext
 from tandem.cli.main import INTERRUPTED
-from tandem.errors import TandemError
+from tandem.cli.verification import explained_by_job
+from tandem.errors import TandemError, UsageError
 from tandem.platforms import Job
 from tandem.platforms.dataproc.job import DataprocJob
+from tandem.platforms.embedded.job import EmbeddedJob
 from tandem.platforms.parity import Parity
 from tandem.runtimes import runtimes
 from tandem.settings.profiles import profiles
@@ -64,8 +68,9 @@ def cloud(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> CliRunner:
     monkeypatch.setattr(CommandContext, "check_conflicts", lambda _: None)
     for module in ("cloud", "lifecycle"):
         monkeypatch.setattr(f"tandem.cli.{module}.warn_of_topics", lambda _: None)
-    for method in ("submit", "wait_until_ready", "restart", "stop", "forget"):
-        monkeypatch.setattr(DataprocJob, method, lambda _: ())
+    for method in ("submit", "wait_until_ready", "restart", "stop"):
+        monkeypatch.setattr(DataprocJob, method, lambda _: False)
+    monkeypatch.setattr(DataprocJob, "forget", lambda _: ())
     return CliRunner()
 
 
@@ -168,6 +173,44 @@ def test_commands_in_messages_have_the_profile_of_the_command(text: str, told: s
     assert CommandContext().told(text) == text
 
 
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("`tandem destroy` stops it", "`tandem --profile gcp --pipeline page_views destroy` stops it"),
+        ("`tandem --profile b up`", "`tandem --pipeline page_views --profile b up`"),
+        ("`tandem --pipeline NAME run`", "`tandem --profile gcp --pipeline NAME run`"),
+        ("`tandem down` without --pipeline", "`tandem --profile gcp down` without --pipeline"),
+        ("`tandem new NAME` creates it", "`tandem --profile gcp new NAME` creates it"),
+    ],
+)
+def test_commands_in_messages_have_the_pipeline_of_the_command(text: str, told: str) -> None:
+    assert CommandContext("gcp", "page_views").told(text) == told
+
+
+def test_a_message_about_one_of_several_pipelines_names_only_that_one() -> None:
+    several = CommandContext(pipeline="a,b")
+    assert several.told("`tandem destroy` and `tandem down` without --pipeline", "b") == (
+        "`tandem --pipeline b destroy` and `tandem down` without --pipeline"
+    )
+
+
+def test_an_error_of_one_of_several_pipelines_names_only_that_one(
+    cloud: CliRunner, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def stop(job: Job) -> bool:
+        raise TandemError(f"{job.settings.pipeline} runs on", hint="`tandem status`")
+
+    monkeypatch.setattr(DataprocJob, "stop", stop)
+    said = cloud.invoke(app, ["--pipeline", "orders_payments,segment_revenue", "--profile", "gcp", "destroy", "--yes"])
+    for name in ("orders_payments", "segment_revenue"):
+        lines = f"error: {name}: {name} runs on\nhint: `tandem --profile gcp --pipeline {name} status`\n"
+        assert lines in said.stderr
+
+
+def test_a_profile_may_have_any_letters_in_a_message() -> None:
+    assert CommandContext(profile=r"a\d").told("`tandem up`") == r"`tandem --profile 'a\d' up`"
+
+
 @pytest.mark.parametrize(("stopped", "said"), [(True, "destroyed; topics"), (False, "there was no job or cluster to")])
 def test_destroy_says_whether_there_was_anything(cloud: CliRunner, stopped: bool, said: str) -> None:
     with patch.object(DataprocJob, "stop", lambda _: stopped):
@@ -176,9 +219,12 @@ def test_destroy_says_whether_there_was_anything(cloud: CliRunner, stopped: bool
 
 @pytest.mark.parametrize(
     ("wait", "said"),
-    [("--wait", "is running; `tandem --profile gcp status`"), ("--no-wait", "was submitted; ")],
+    [("--wait", "is running; `tandem --profile gcp status`"), ("--no-wait", "\nwas left alone; `tandem ")],
 )
-def test_a_submitted_job_is_not_called_running(cloud: CliRunner, wait: str, said: str) -> None:
+def test_a_job_is_called_running_only_if_that_is_known(
+    cloud: CliRunner, monkeypatch: pytest.MonkeyPatch, wait: str, said: str
+) -> None:
+    monkeypatch.setattr(DataprocJob, "submit", lambda job: setattr(job.changes, "job", "was left alone"))
     assert said in cloud.invoke(app, ["--profile", "gcp", "deploy", wait]).stderr
 
 
@@ -197,10 +243,11 @@ def test_a_submitted_job_is_not_called_running(cloud: CliRunner, wait: str, said
 def test_an_interruption_is_explained(
     cloud: CliRunner, named: tuple[str, ...], command: tuple[str, ...], method: str, following: str
 ) -> None:
-    with (
-        patch.object(DataprocJob, method, side_effect=KeyboardInterrupt),
-        patch.object(DataprocJob, "unfinished", lambda _: "the old job stops"),
-    ):
+    def interrupt(job: DataprocJob) -> None:
+        job.changes.job = "the old job stops"
+        raise KeyboardInterrupt
+
+    with patch.object(DataprocJob, method, interrupt):
         done = cloud.invoke(app, ["--profile", "gcp", *named, *command])
     assert done.exit_code == INTERRUPTED
     options = " ".join(("--profile gcp", *named))
@@ -210,20 +257,86 @@ def test_an_interruption_is_explained(
     ]
 
 
-def test_an_interruption_prints_no_trace_of_a_half_made_object() -> None:
-    code = (
-        "import os, signal; from tandem.cli.main import interrupt_by_signals\n"
-        "interrupt_by_signals()\n"
-        "class Call:\n"
-        "    def __init__(self): os.kill(os.getpid(), signal.SIGINT); self.state = 1\n"
-        "    def __del__(self): self.state\n"
-        "try: Call()\n"
-        "except KeyboardInterrupt: print('interrupted')\n"
+@pytest.mark.parametrize(
+    ("command", "state", "hint"),
+    [
+        ("up", "services and jobs may be running", "`tandem OPTIONS up` continues, `tandem OPTIONS down` stops them"),
+        ("submit", "the job may have stopped, or be restarting", "`tandem OPTIONS status` shows its state"),
+    ],
+)
+def test_an_interruption_of_a_local_environment_is_explained(
+    cloud: CliRunner, monkeypatch: pytest.MonkeyPatch, command: str, state: str, hint: str
+) -> None:
+    for method in ("submit", "restart"):
+        monkeypatch.setattr(EmbeddedJob, method, Mock(side_effect=KeyboardInterrupt))
+    options = "--profile embedded --pipeline orders_payments"
+    done = cloud.invoke(app, [*options.split(), command])
+    assert done.exit_code == INTERRUPTED
+    assert done.stderr.splitlines()[-2:] == [
+        f"error: interrupted: {state}",
+        f"hint: {hint.replace('OPTIONS', options)}",
+    ]
+
+
+HALF_MADE = """
+import os, signal
+from tandem.cli.main import interrupt_by_signals
+interrupt_by_signals()
+__name__ = "grpc._channel"
+class Call:
+    def __init__(self):
+        os.kill(os.getpid(), signal.SIGINT)
+        self.state = 1
+    def __del__(self):
+        self.state
+try:
+    Call()
+except KeyboardInterrupt:
+    print("interrupted")
+"""
+
+
+@pytest.mark.parametrize(
+    ("usual", "changed"),
+    [
+        # Without the signal handlers, in an object of ours, and for another error.
+        ("interrupt_by_signals()\n__", "__"),
+        ("grpc._channel", "tandem.call"),
+        ("        self.state\n", "        1 / 0\n"),
+    ],
+)
+def test_an_interruption_prints_no_trace_of_a_half_made_object_of_grpc(usual: str, changed: str) -> None:
+    def ended(code: str) -> tuple[str, str]:
+        done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+        return done.stdout, done.stderr
+
+    assert ended(HALF_MADE) == ("interrupted\n", "")
+    assert usual in HALF_MADE
+    assert "Exception ignored in" in ended(HALF_MADE.replace(usual, changed))[1]
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("protected", ["false", "true"])
+def test_an_interrupted_question_ends_the_command_as_everywhere(
+    tmp_path: Path, number: signal.Signals, protected: str
+) -> None:
+    ours, theirs = pty.openpty()
+    asked = subprocess.Popen(
+        [sys.executable, "-m", "tandem", "--profile", "gcp", "destroy"],
+        cwd=tmp_path,
+        env={**NOBODY, **SETTINGS, "TANDEM_PROTECTED": protected},
+        stdin=theirs,
+        stderr=subprocess.PIPE,
     )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert (done.stdout, done.stderr) == ("interrupted\n", "")
-    usual = code.replace("interrupt_by_signals()", "")
-    assert "AttributeError" in subprocess.run([sys.executable, "-c", usual], capture_output=True, text=True).stderr
+    assert asked.stderr is not None
+    said = b""
+    while not said.endswith((b"[y/N]: ", b"type its name to continue: ")):
+        said += os.read(asked.stderr.fileno(), 1024)
+    asked.send_signal(number)
+    assert asked.communicate(timeout=30)[1] == b"\n"
+    assert asked.returncode == INTERRUPTED
+    os.close(ours)
+    os.close(theirs)
 
 
 def test_a_comparison_of_versions_has_a_header(cloud: CliRunner) -> None:
@@ -311,25 +424,77 @@ def test_the_plan_in_the_documentation_works() -> None:
     assert "plan only: nothing was called or changed" in done.stderr
 
 
-def pasted(page: str) -> list[str]:
-    """Returns the blocks of commands of a page."""
-    text = (ROOT / "docs" / page).read_text("utf-8")
-    blocks = re.findall(r"^```(\w*)\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)
-    return [block for language, block in blocks if language in ("", "bash")]
+# They read from the terminal, so they would take the next pasted line as their answer.
+ASKING = re.compile(
+    r"^(tandem .*\bdestroy\b|terraform .*\b(apply|destroy)\b|confluent login|read |gcloud (?!storage).*\bdelete\b|"
+    r"gcloud (auth .*login|billing projects link))",
+    re.MULTILINE,
+)
 
 
-@pytest.mark.parametrize("page", ["guides/gcp.md", "guides/infrastructure.md", "reference/parity.md"])
+def pasted(text: str) -> list[tuple[str, str]]:
+    """Returns the blocks of commands of a page, each with the paragraph before it."""
+    found = re.finditer(r"^```(\w*)\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)
+    blocks = [(text[: each.start()].rstrip().rpartition("\n\n")[2], *each.groups()) for each in found]
+    return [(before, block) for before, language, block in blocks if language in ("", "bash")]
+
+
+def unpastable(text: str) -> list[str]:
+    """Returns why the blocks of commands of a page cannot be pasted."""
+    problems, known = [], {"HOME"}
+    for before, block in pasted(text):
+        # An interactive Zsh knows no comments, and an apostrophe in one begins a quotation.
+        if re.search(r"(^|\s)#", block):
+            problems.append(f"a comment: {block}")
+        if subprocess.run(["bash", "-n"], input=block, text=True, check=False, capture_output=True).returncode:
+            problems.append(f"no commands: {block}")
+        *early, _ = block.strip().splitlines()
+        if ASKING.search("\n".join(early)) and "by itself" not in " ".join(before.split()):
+            problems.append(f"a question in between: {block}")
+        for line in block.splitlines():
+            read = {} if line.startswith("read ") else set(re.findall(r"\$\{?([A-Za-z]\w*)", line))
+            if unset := sorted({*read} - known):
+                problems.append(f"not set: {', '.join(unset)}")
+            known |= set(re.findall(r"(\w+)=", line)) if line.startswith("export ") else set()
+    return problems
+
+
+@pytest.mark.parametrize(
+    "page",
+    ["guides/gcp.md", "guides/infrastructure.md", "guides/profiles.md", "guides/recovery.md", "reference/parity.md"],
+)
 def test_the_documentations_commands_can_be_pasted(page: str) -> None:
-    # An interactive Zsh knows no comments, and an apostrophe in one begins a quotation.
-    text = "\n".join(pasted(page))
-    assert not re.search(r"(^|\s)#", text)
-    subprocess.run(["bash", "-n"], input=text, text=True, check=True)
-    exported = {name for line in re.findall(r"^export (.+)$", text, re.M) for name in re.findall(r"(\w+)=", line)}
-    assert set(re.findall(r"\$(\w+)", text)) <= exported | {"HOME", "SECRET"}
+    assert unpastable((ROOT / "docs" / page).read_text("utf-8")) == []
+
+
+@pytest.mark.parametrize(
+    ("block", "problem"),
+    [
+        ("echo ${NAME}\n```\n\nThen:\n\n```\nexport NAME=a", "not set: NAME"),
+        ("echo $NAME\nexport NAME=a", "not set: NAME"),
+        ("export NAME=a\n```\n\nThen:\n\n```\necho ${NAME}", None),
+        ("gcloud auth login\necho", "a question in between: "),
+        ("terraform init\nterraform apply", None),
+        ("db.a.deleteMany({})", "no commands: "),
+        ("echo # it's one", "a comment: "),
+    ],
+)
+def test_a_block_that_cannot_be_pasted_is_found(block: str, problem: str | None) -> None:
+    found = unpastable(f"Do this:\n\n```\n{block}\n```\n")
+    assert found[:1] == [] if problem is None else found[0].startswith(problem)
+    assert not [each for each in unpastable(f"Each by itself:\n\n```\n{block}\n```\n") if "question" in each]
+
+
+def test_a_wrong_suffix_is_reported_also_if_the_job_has_failed() -> None:
+    job = Mock(**{"problem.return_value": "the job failed"})
+    with pytest.raises(UsageError, match="no replay"), explained_by_job(job):
+        raise UsageError("no replay has written them", hint="")
+    with pytest.raises(TandemError, match="the job failed"), explained_by_job(job):
+        raise TandemError("MongoDB and the topics differ", hint="")
 
 
 def test_the_documentations_settings_are_complete(tmp_path: Path) -> None:
-    blocks = pasted("guides/gcp.md")
+    blocks = [block for _, block in pasted((ROOT / "docs" / "guides" / "gcp.md").read_text("utf-8"))]
     lines = [line for block in blocks for line in block.splitlines()]
     exports = [line for line in lines if line.startswith("export ") and "_FILE" not in line]
     (settings,) = (block for block in blocks if block.startswith("cat > .env.gcp"))

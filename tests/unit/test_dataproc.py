@@ -11,10 +11,11 @@ import zipfile
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import nullcontext
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from io import BytesIO
 from pathlib import Path
 from typing import NoReturn
+from unittest.mock import MagicMock
 
 import grpc
 import pytest
@@ -24,9 +25,10 @@ from structlog.testing import capture_logs
 import tandem
 from tandem.catalog import BUNDLED
 from tandem.errors import EnvironmentNotReadyError, TandemError, UsageError
-from tandem.job_files import with_limits
+from tandem.job_files import RECONCILE, REPLAY, replay_arguments, with_limits
 from tandem.platforms import environment_for
 from tandem.platforms.base import DeployedJob, ReloadableJob
+from tandem.platforms.dataproc import batch_runs
 from tandem.platforms.dataproc.batches import Batches
 from tandem.platforms.dataproc.calls import call
 from tandem.platforms.dataproc.clients import Clients
@@ -41,12 +43,14 @@ from tandem.platforms.dataproc.plan import calls, warnings
 from tandem.platforms.dataproc.release import release
 from tandem.platforms.dataproc.requests import SCOPE, batch_request, batches_parent, submit_request
 from tandem.platforms.dataproc.run_problems import problem_of, state_of
+from tandem.platforms.dataproc.runs import Runs
 from tandem.scaffold import Format, write
 from tandem.settings.load import load
 from tandem.settings.model import Settings
 from tandem_rehearsal.batch_controller import DEPLOYER, BatchController, account_of, as_job
 from tandem_rehearsal.cluster_controller import ClusterController
 from tandem_rehearsal.job_controller import JobController
+from tests.unit.test_replay import partition, span_of
 
 # The tests' own Dataproc sets it, so that whatever a test loads finds it.
 ADDRESS = "TANDEM_GCP__DATAPROC_ADDRESS"
@@ -162,16 +166,21 @@ def settings(server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
 
 
 class Marks:
-    """A bucket of which only the stop marks matter: the driver obeys."""
+    """A bucket that has only stop objects. No driver here looks for them, so a job is cancelled after the deadline."""
 
     def __init__(self) -> None:
+        self.names: set[str] = set()
         self.put_names: list[str] = []
 
     def put(self, name: str) -> None:
+        self.names.add(name)
         self.put_names.append(name)
 
     def remove(self, name: str) -> None:
-        self.put_names.append(f"removed {name}")
+        self.names.discard(name)
+
+    def exists(self, name: str) -> bool:
+        return name in self.names
 
 
 def test_what_is_submitted_is_the_file_that_every_platform_runs(settings: Settings) -> None:
@@ -399,7 +408,7 @@ def test_a_job_that_does_not_stop_is_cancelled(
     jobs.stop(run)
     assert jobs.get(run.id).state == "stopped"
     mark = f"tandem/orders_payments/stop/{run.id}"
-    assert marks.put_names == [mark, f"removed {mark}"]
+    assert (marks.put_names, marks.names) == ([mark], set())
 
 
 def test_a_cluster_of_somebody_else_is_used_and_stays(settings: Settings, server: Server) -> None:
@@ -411,7 +420,7 @@ def test_a_cluster_of_somebody_else_is_used_and_stays(settings: Settings, server
     client.create_cluster(project_id="some-project", region="europe-west3", cluster=theirs)
     cluster.ensure()
     with capture_logs() as logged:
-        assert not cluster.delete()
+        assert cluster.delete() == "kept"
     assert [each["event"] for each in logged] == ["the cluster is kept, because this environment did not create it"]
     assert cluster.find() is not None
 
@@ -533,70 +542,242 @@ def test_a_job_is_shown_and_destroyed_after_the_settings_have_changed(
     assert DataprocJob(both[not now_serverless]).status()["warnings"] == []
 
 
-@pytest.mark.parametrize(
-    ("method", "left"),
-    [
-        ("check", "nothing was changed"),
-        ("_upload", "no job was submitted or stopped; topics, uploads and a cluster may have been created"),
-        ("jobs.stop", "the job OLD was asked to stop, and nothing replaces it"),
-        ("jobs.submit", "the job OLD has stopped, and it is unknown whether another one was submitted"),
-        (None, "the job NEW was submitted, and it is not known yet whether it works"),
-    ],
-)
-def test_an_interrupted_deployment_knows_what_it_has_left(
-    settings: Settings, server: Server, monkeypatch: pytest.MonkeyPatch, method: str | None, left: str
+@pytest.mark.parametrize("now_serverless", [True, False])
+def test_a_job_that_failed_is_shown_after_the_settings_have_changed(
+    settings: Settings, server: Server, monkeypatch: pytest.MonkeyPatch, now_serverless: bool
 ) -> None:
-    def interrupt(*_: object) -> NoReturn:
-        raise KeyboardInterrupt
-
     without_services(monkeypatch)
+    both = {each: in_bucket("some-bucket", serverless=each, service_account=ACCOUNT) for each in (True, False)}
+    server.codes = [0, 1, 1, 1, 1]
+    for serverless in (now_serverless, not now_serverless):
+        each = Deployment(both[serverless])
+        each.any_cluster.ensure()
+        run = each.jobs.submit(release(both[serverless]), None)
+        each.jobs.await_end(run, 10)
+    job = DataprocJob(both[now_serverless])
+    shown = job.status()
+    assert (shown["job"]["state"], shown["warnings"]) == ("failed", [])
+    assert f"the job {run.id} failed" in (job.problem() or "")
+    # A newer one of the chosen service comes first again.
+    newer = job.deployment.jobs.submit(release(both[now_serverless]), "an earlier one")
+    job.deployment.jobs.cancel(newer)
+    job.deployment.jobs.await_end(newer, 10)
+    assert job.status()["job"]["state"] == "stopped"
+
+
+@pytest.mark.parametrize("now_serverless", [True, False])
+def test_a_batch_of_the_other_service_is_joined_or_refused(
+    settings: Settings, server: Server, monkeypatch: pytest.MonkeyPatch, now_serverless: bool
+) -> None:
+    without_services(monkeypatch)
+    monkeypatch.setattr(Deployment, "upload", lambda *_: None)
+    both = {each: in_bucket("some-bucket", serverless=each, service_account=ACCOUNT) for each in (True, False)}
+    before = Deployment(both[not now_serverless])
+    before.any_cluster.ensure()
+    span = span_of(partition(), into="v2")
+    made = [release(both[not now_serverless], entry) for entry in (RECONCILE, REPLAY)]
+    made[1] = replace(made[1], arguments=replay_arguments(span))
+    runs = [before.jobs.submit(each, None) for each in made]
+    now = Deployment(both[now_serverless])
+    with pytest.raises(TandemError, match=f"the replay {runs[1].id} is running"):
+        batch_runs.replay(now, both[now_serverless], span)
+    awaited: list[str] = []
+    monkeypatch.setattr(Runs, "await_end", lambda _, run, __: awaited.append(run.id))
+    service, _ = batch_runs.reconcile(now, both[now_serverless])
+    assert (awaited, type(service), len(server.started)) == ([runs[0].id], type(before.jobs), 2)
+
+
+def interrupt(*_: object) -> NoReturn:
+    raise KeyboardInterrupt
+
+
+@pytest.fixture
+def marks(monkeypatch: pytest.MonkeyPatch) -> Marks:
+    """The bucket of every deployment, which has no other services to wait for."""
+    without_services(monkeypatch)
+    marks = Marks()
+    monkeypatch.setattr("tandem.platforms.dataproc.deploy.Bucket", lambda *_: marks)
     for name in ("create_topics", "check_rights", "create_collections"):
         monkeypatch.setattr(f"tandem.platforms.dataproc.deploy.{name}", lambda *_: None)
+    for name in ("check", "doubt", "_fetch_jars", "upload"):
+        monkeypatch.setattr(Deployment, name, lambda *_: None)
+    return marks
+
+
+CREATED = "topics, collections and uploads may have been created"
+
+
+@pytest.mark.parametrize(
+    ("running", "method", "left"),
+    [
+        (True, "check", "nothing was changed"),
+        (True, "upload", f"no job was stopped or submitted; {CREATED}"),
+        (
+            True,
+            "cluster.ensure",
+            "no job was stopped or submitted; the cluster tandem may have been created and cost money; " + CREATED,
+        ),
+        (
+            True,
+            "jobs.stop",
+            f"the job OLD was asked to stop, and nothing replaces it; the cluster tandem runs; {CREATED}",
+        ),
+        (
+            True,
+            "jobs.submit",
+            "the job OLD has stopped, and it is unknown whether another one was submitted; the cluster tandem runs; "
+            + CREATED,
+        ),
+        (False, "jobs.submit", f"it is unknown whether a job was submitted; the cluster tandem runs; {CREATED}"),
+    ],
+)
+def test_an_interrupted_deployment_knows_what_it_has_changed(
+    settings: Settings,
+    server: Server,
+    marks: Marks,
+    monkeypatch: pytest.MonkeyPatch,
+    running: bool,
+    method: str,
+    left: str,
+) -> None:
     job = DataprocJob(settings)
     deployment = job.deployment
-    for name in ("check", "doubt", "_fetch_jars", "_upload"):
-        monkeypatch.setattr(deployment, name, lambda *_: None)
     deployment.any_cluster.ensure()
-    old = deployment.jobs.submit(release(settings), None)
-    if method is None:
-        steps: list[str] = []
-        monkeypatch.setattr("tandem.platforms.dataproc.deploy.work_shown", lambda what: nullcontext(steps.append(what)))
-        new = deployment.deploy(anew=True)
-        assert steps[2:] == ["creating topics and collections", "uploading"]
-        left = left.replace("NEW", new.id)
-    else:
-        *path, name = method.split(".")
-        monkeypatch.setattr(deployment.jobs if path else deployment, name, interrupt)
-        with pytest.raises(KeyboardInterrupt):
-            deployment.deploy(anew=True)
+    old = deployment.jobs.submit(release(settings), None).id if running else ""
+    *path, name = method.split(".")
+    monkeypatch.setattr(getattr(deployment, path[0]) if path else deployment, name, interrupt)
+    with pytest.raises(KeyboardInterrupt):
+        job.restart()
     job.close()
-    assert job.unfinished() == left.replace("OLD", old.id)
+    assert str(job.changes) == left.replace("OLD", old)
+
+
+def test_a_deployment_knows_its_job_until_it_runs(
+    settings: Settings, server: Server, marks: Marks, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    steps: list[str] = []
+    monkeypatch.setattr("tandem.platforms.dataproc.deploy.work_shown", lambda what: nullcontext(steps.append(what)))
+    job = DataprocJob(settings)
+    job.submit()
+    assert steps[2:] == ["creating topics and collections", "uploading"]
+    run = job.deployment.jobs.newest()
+    assert run is not None
+    assert job.changes.job == f"the job {run.id} was submitted, and it is not known yet whether it works"
+    job.submit()
+    assert job.changes.job == f"the job {run.id} runs this version already, and was left alone"
+    # The first batch is committed.
+    monkeypatch.setattr("tandem.platforms.dataproc.job.progress_of", lambda _: nullcontext(MagicMock()))
+    monkeypatch.setattr(DataprocJob, "_committed", lambda *_: True)
+    job.wait_until_ready()
+    assert job.changes.job == f"the job {run.id} runs"
+
+
+@pytest.mark.parametrize("command", ["restart", "stop"])
+@pytest.mark.parametrize("chosen", ["settings", "serverless"])
+def test_a_job_that_an_interrupted_command_has_asked_to_stop_is_replaced(
+    request: pytest.FixtureRequest,
+    server: Server,
+    marks: Marks,
+    monkeypatch: pytest.MonkeyPatch,
+    command: str,
+    chosen: str,
+) -> None:
+    settings = request.getfixturevalue(chosen)
+    DataprocJob(settings).submit()
+    with monkeypatch.context() as patched:
+        patched.setattr(Runs, "await_end", interrupt)
+        with pytest.raises(KeyboardInterrupt):
+            getattr(DataprocJob(settings), command)()
+    old = Deployment(settings).jobs.newest()
+    assert old is not None
+    # It still runs, and obeys after its current batch.
+    assert (old.state, marks.names) == ("running", {f"tandem/orders_payments/stop/{old.id}"})
+    again = DataprocJob(settings)
+    again.submit()
+    new = again.deployment.jobs.newest()
+    assert new is not None
+    assert (new.id != old.id, new.release, again.deployment.jobs.get(old.id).active) == (True, old.release, False)
+    assert marks.names == set()
+
+
+def test_a_job_that_is_being_cancelled_is_replaced(
+    settings: Settings, server: Server, marks: Marks, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    job = DataprocJob(settings)
+    job.submit()
+    run = job.deployment.jobs.newest()
+    assert run is not None
+    stopped: list[str] = []
+    monkeypatch.setattr(ClusterJobs, "newest", lambda *_: replace(run, state="stopping"))
+    monkeypatch.setattr(ClusterJobs, "stop", lambda _, each: stopped.append(each.id))
+    job.submit()
+    assert stopped == [run.id]
+
+
+@pytest.mark.parametrize("chosen", ["settings", "serverless"])
+def test_a_new_job_does_not_obey_what_an_earlier_one_of_its_name_was_asked(
+    request: pytest.FixtureRequest, server: Server, marks: Marks, chosen: str
+) -> None:
+    settings = request.getfixturevalue(chosen)
+    # Dataproc has forgotten it, for example a stand-in that was started again.
+    made = release(settings)
+    request_of = {"settings": submit_request, "serverless": batch_request}[chosen](settings, made, None)
+    name = request_of.batch_id if chosen == "serverless" else request_of.job.reference.job_id
+    marks.put(f"tandem/orders_payments/stop/{name}")
+    job = DataprocJob(settings)
+    job.submit()
+    run = job.deployment.jobs.newest()
+    assert (run and run.id, marks.names) == (name, set())
 
 
 @pytest.mark.parametrize(
     ("method", "left"),
     [
         ("check_earlier", "nothing was changed"),
-        ("jobs.stop", "the job ID was asked to stop; its cluster, if any, still costs money"),
-        ("cluster.delete", "the job ID has stopped, and the cluster tandem may still exist and cost money"),
+        ("jobs.stop", "the job ID was asked to stop; the cluster tandem, if there is one, costs money"),
+        ("cluster.delete", "the job ID has stopped; the cluster tandem may still exist and cost money"),
+        ("bucket.remove_all", "the job ID has stopped; the cluster tandem is deleted; its data may be deleted in part"),
     ],
 )
-def test_an_interrupted_destroy_knows_what_it_has_left(
-    settings: Settings, server: Server, monkeypatch: pytest.MonkeyPatch, method: str, left: str
+def test_an_interrupted_destroy_knows_what_it_has_changed(
+    settings: Settings, server: Server, marks: Marks, monkeypatch: pytest.MonkeyPatch, method: str, left: str
 ) -> None:
-    def interrupt(*_: object) -> NoReturn:
-        raise KeyboardInterrupt
-
-    without_services(monkeypatch)
     job = DataprocJob(settings)
     job.deployment.any_cluster.ensure()
     run = job.deployment.jobs.submit(release(settings), None)
     *path, name = method.split(".")
-    owner = {"jobs": job.deployment.jobs, "cluster": Cluster}[path[0]] if path else job.deployment
-    monkeypatch.setattr(owner, name, interrupt)
+    owner = {"jobs": job.deployment.jobs, "cluster": Cluster, "bucket": Marks}[path[0]] if path else job.deployment
+    monkeypatch.setattr(owner, name, interrupt, raising=name != "remove_all")
     with pytest.raises(KeyboardInterrupt):
-        job.stop()
-    assert job.unfinished() == left.replace("ID", run.id)
+        _ = [job.stop(), *job.forget()]
+    assert str(job.changes) == left.replace("ID", run.id)
+
+
+@pytest.mark.parametrize(
+    ("others", "environment", "left"),
+    [
+        (["other"], "tandem", "the cluster tandem is kept, because other jobs run on it"),
+        ([], "theirs", "the cluster tandem is kept"),
+        ([], "tandem", "the cluster tandem is deleted"),
+        ([], None, ""),
+    ],
+)
+def test_a_destroyed_job_knows_what_became_of_its_cluster(
+    settings: Settings,
+    server: Server,
+    marks: Marks,
+    monkeypatch: pytest.MonkeyPatch,
+    others: list[str],
+    environment: str | None,
+    left: str,
+) -> None:
+    job = DataprocJob(settings)
+    if environment:
+        creator = settings.model_copy(update={"environment": environment})
+        Cluster(creator, Clients(settings.gcp).clusters).ensure()
+    monkeypatch.setattr(ClusterJobs, "others_on_cluster", lambda _: others)
+    job.stop()
+    assert job.changes.cluster == left
 
 
 @pytest.mark.parametrize(
@@ -656,7 +837,7 @@ def test_what_pipelines_share_stays_for_those_that_are_left(settings: Settings, 
     assert active_pipelines(both) == ["orders_payments"]
     assert jobs.others_on_cluster() == []
     # Whoever is last deletes it, also when the other one's deployment has created it.
-    assert Cluster(other, clients.clusters).delete()
+    assert Cluster(other, clients.clusters).delete() == "deleted"
 
 
 @pytest.mark.parametrize(
@@ -709,8 +890,9 @@ def test_a_cluster_of_another_environment_is_used_and_stays(settings: Settings, 
     theirs, ours = (Cluster(each, clients.clusters) for each in (in_bucket("other-bucket"), settings))
     theirs.ensure()
     ours.ensure()
-    assert not ours.delete()
-    assert theirs.delete()
+    assert ours.delete() == "kept"
+    assert theirs.delete() == "deleted"
+    assert theirs.delete() == "absent"
 
 
 @pytest.mark.parametrize("wrong", ["labels.tandem", "cluster = tandem", "labels.tandem = a OR labels.tandem = b"])

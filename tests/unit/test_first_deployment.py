@@ -12,6 +12,7 @@ import pytest
 
 from tandem.errors import EnvironmentNotReadyError, TandemError
 from tandem.platforms import doctor, provision, service_checks
+from tandem.platforms.changes import ChangesSoFar
 from tandem.platforms.dataproc import deploy
 from tandem.platforms.dataproc.deploy import Deployment
 from tandem.platforms.dataproc.release import Upload, release
@@ -70,7 +71,7 @@ def created(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 def deploy_to(settings: Settings, bucket: Any) -> None:
     deployment = Deployment(settings)
     deployment.bucket = bucket
-    deployment.deploy()
+    deployment.deploy(ChangesSoFar())
 
 
 def test_without_java_nothing_is_created(settings: Settings, created: list[str]) -> None:

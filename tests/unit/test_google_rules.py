@@ -299,7 +299,7 @@ def test_a_cluster_that_cannot_run_is_reported_with_a_hint(
         Cluster(settings, client).check()
     if created_by == "tandem" and state != "STOPPED":
         # The hint leads out of it.
-        assert Cluster(settings, client).delete()
+        assert Cluster(settings, client).delete() == "deleted"
         Cluster(settings, client).ensure()
 
 

@@ -12,6 +12,7 @@ from typer.testing import CliRunner
 
 from tandem import __version__
 from tandem.cli.app import app
+from tandem.cli.context import CommandContext
 from tandem.cli.lifecycle import last_lines
 from tandem.cli.verbose import shell_command
 
@@ -81,7 +82,7 @@ def test_a_printed_command_can_be_pasted_into_a_shell() -> None:
 
 
 def test_the_last_lines_of_up_name_ready_dashboard_logs_and_stop() -> None:
-    assert last_lines([status()], stop="down") == [
+    assert last_lines([status()], stop="down", command=CommandContext().command) == [
         "ready     yes",
         "dashboard http://127.0.0.1:28000",
         "logs      tandem logs --follow",
@@ -90,22 +91,27 @@ def test_the_last_lines_of_up_name_ready_dashboard_logs_and_stop() -> None:
 
 
 def test_a_starting_job_is_not_ready() -> None:
-    first, *_ = last_lines([status(ready=False, job={"state": "starting"})], stop="down")
+    first, *_ = last_lines([status(ready=False, job={"state": "starting"})], stop="down", command=str)
     assert first == "ready     not yet, the job is starting; see `tandem status --watch`"
 
 
 def test_each_of_several_jobs_has_a_line() -> None:
-    lines = last_lines([status(), status(pipeline="b", ready=False, job={"state": "failed"})], stop="destroy")
+    states = [status(), status(pipeline="b", ready=False, job={"state": "failed"})]
+    lines = last_lines(states, stop="destroy", command=CommandContext().command)
     assert [line.partition(",")[0] for line in lines[:2]] == ["ready     a: yes", "ready     b: not yet"]
     assert lines[-1] == "stop      tandem destroy"
-    named = last_lines([status()], stop="destroy", profile="gcp")
-    assert named[-2:] == ["logs      tandem --profile gcp logs --follow", "stop      tandem --profile gcp destroy"]
+    named = last_lines([status()], stop="destroy", command=CommandContext("gcp", "a,b").command)
+    assert named[-2:] == [
+        "logs      tandem --profile gcp --pipeline a,b logs --follow",
+        "stop      tandem --profile gcp --pipeline a,b destroy",
+    ]
 
 
 def test_a_missing_dashboard_is_left_out_and_a_broken_one_explained() -> None:
-    none = last_lines([status(dashboard={"url": None, "problem": None})], stop="down")
+    none = last_lines([status(dashboard={"url": None, "problem": None})], stop="down", command=str)
     assert not any(line.startswith("dashboard") for line in none)
-    broken = last_lines([status(dashboard={"url": "http://127.0.0.1:1", "problem": "port 1 is busy"})], stop="down")
+    busy = {"url": "http://127.0.0.1:1", "problem": "port 1 is busy"}
+    broken = last_lines([status(dashboard=busy)], stop="down", command=str)
     assert "dashboard http://127.0.0.1:1 is not available: port 1 is busy" in broken
 
 

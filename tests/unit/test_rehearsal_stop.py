@@ -27,6 +27,7 @@ from tandem.settings.load import load
 from tandem.settings.model import Settings
 from tandem.supervision.process import Identity, alive, identify, kill, spawn, write_identity
 from tandem_rehearsal.environment import RehearsalEnvironment
+from tandem_rehearsal.job import RehearsalJob
 from tandem_rehearsal.services import SERVICES, layout_of
 
 UNASKED = "the jobs could not be asked to stop and end with the stand-ins"
@@ -120,17 +121,27 @@ def test_an_interrupted_start_and_stop_of_the_stand_ins_are_known(
     def interrupt(*_: object, **__: object) -> NoReturn:
         raise KeyboardInterrupt
 
-    job = RehearsalEnvironment(settings).job(settings)
-    assert job.unfinished() == "nothing was changed"
+    environment = RehearsalEnvironment(settings)
+    job = environment.job(settings)
+    assert str(job.changes) == "nothing was changed"
     monkeypatch.setattr(SupervisorProcess, "start", interrupt)
-    with pytest.raises(KeyboardInterrupt):
-        job.submit()
-    assert job.unfinished() == "the stand-ins are starting, and nothing was deployed"
-    start("failed")
     monkeypatch.setattr(SupervisorProcess, "stop", interrupt)
     with pytest.raises(KeyboardInterrupt):
+        job.submit()
+    assert str(job.changes) == "the stand-ins are starting"
+    with pytest.raises(KeyboardInterrupt):
+        list(job.forget())
+    assert str(job.changes) == "the data of the stand-ins may be deleted in part; the stand-ins are starting"
+    start("failed")
+    with pytest.raises(KeyboardInterrupt):
         job.stop()
-    assert job.unfinished() == "the stand-ins were asked to end, and may still run"
+    assert job.changes.services == "the stand-ins were asked to end, and may still run"
+    # A command that has started none says nothing about them.
+    another = RehearsalEnvironment(settings).job(settings)
+    monkeypatch.setattr(RehearsalJob, "_await_stand_ins", interrupt)
+    with pytest.raises(KeyboardInterrupt):
+        another.submit()
+    assert str(another.changes) == "nothing was changed"
 
 
 def test_stand_ins_without_a_job_are_running_for_the_doctor(

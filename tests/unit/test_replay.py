@@ -18,6 +18,7 @@ from tandem.errors import TandemError, UsageError
 from tandem.job_files import REPLAY, replay_arguments
 from tandem.pipeline import Collection, Output, Pipeline, SupersededBy
 from tandem.pipelines.orders_payments.streams import FACTS, ORDERS, UNMATCHED
+from tandem.platforms.dataproc import batch_runs
 from tandem.platforms.dataproc.deploy import Deployment
 from tandem.platforms.dataproc.release import Release, release
 from tandem.platforms.dataproc.requests import submit_request
@@ -416,16 +417,18 @@ def run_of(state: str) -> Run:
 def test_a_replay_does_not_join_another_one_in_the_cloud(monkeypatch: pytest.MonkeyPatch) -> None:
     """Reconciliations are all alike, and two commands share one. A replay has a range of its own."""
     monkeypatch.setattr(Deployment, "__init__", lambda *_: None)
-    monkeypatch.setattr(Deployment, "_upload", lambda *_: None)
-    monkeypatch.setattr(Deployment, "_settings", load("embedded"), raising=False)
-    deployment: Any = Deployment(load("embedded"))
+    monkeypatch.setattr(Deployment, "upload", lambda *_: None)
+    settings = load("embedded")
+    deployment: Any = Deployment(settings)
+    deployment._elsewhere = Runs(None)  # noqa: SLF001
     span = span_of(partition(), into="v2")
     deployment.jobs = Runs(run_of("running"))
     with pytest.raises(TandemError, match="the replay earlier is running"):
-        deployment.replay(span)
+        batch_runs.replay(deployment, settings, span)
     assert not deployment.jobs.submitted
     for before in (None, run_of("failed")):
         deployment.jobs = Runs(before)
-        assert deployment.replay(span).state == "stopped"
+        _, run = batch_runs.replay(deployment, settings, span)
+        assert run.state == "stopped"
         ((*_, option, text),) = deployment.jobs.submitted
         assert (option, ReplayRange.parse(text)) == ("--replay", span)

@@ -8,6 +8,7 @@ import time
 import pytest
 from rich.console import Console
 
+from tandem.cli.context import CommandContext
 from tandem.cli.inspect import status_table
 from tandem.engine.run.attention import LATE_AT, REFUSED
 from tandem.errors import TandemError
@@ -40,7 +41,7 @@ def test_the_table_fits_a_terminal_whatever_the_addresses_are() -> None:
     assert found["warnings"] == []
     for width in (60, 80):
         out = io.StringIO()
-        Console(file=out, width=width).print(status_table({**found, "pipelines": [found]}))
+        Console(file=out, width=width).print(status_table({**found, "pipelines": [found]}, CommandContext().told))
         lines = out.getvalue().splitlines()
         assert max(map(len, lines)) <= width
         # Folded, not cut.
@@ -53,11 +54,26 @@ def warned(**report: object) -> list[str]:
     common = {"state": "running", "driver": "1", "ready": True, "behind": 0, "problem": None, "dashboard": True}
     found = status(settings, newest=newest, **common)
     out = io.StringIO()
-    Console(file=out, width=1000).print(status_table({**found, "pipelines": [found]}))
+    Console(file=out, width=1000).print(status_table({**found, "pipelines": [found]}, CommandContext().told))
     # A person reads the same.
     assert all(text in out.getvalue() for text in found["warnings"])
     texts: list[str] = found["warnings"]
     return texts
+
+
+def test_a_warning_names_the_pipeline_that_it_is_about() -> None:
+    others = [{"pipeline": name, "warnings": [f"look at {name}: `tandem destroy`"]} for name in ("a", "b")]
+
+    def shown(context: CommandContext, *pipelines: dict[str, object]) -> str:
+        out = io.StringIO()
+        Console(file=out, width=1000).print(status_table({**pipelines[0], "pipelines": [*pipelines]}, context.told))
+        return out.getvalue()
+
+    for given in (CommandContext(), CommandContext(pipeline="a"), CommandContext(pipeline="a,b")):
+        text = shown(given, *others)
+        assert all(f"look at {name}: `tandem --pipeline {name} destroy`" in text for name in ("a", "b"))
+    # Alone, it is the one that the same command chooses again.
+    assert "look at a: `tandem destroy`" in shown(CommandContext(), others[0])
 
 
 def test_that_records_are_late_is_said_with_what_repairs_it_while_there_are_more() -> None:

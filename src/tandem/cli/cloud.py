@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import sys
 from dataclasses import asdict
 from typing import Annotated, Any
 
@@ -14,6 +13,7 @@ from tandem.cli.interruption import interruption_explained
 from tandem.cli.lifecycle import warn_of_topics
 from tandem.cli.options import CLOUD, examples, with_context
 from tandem.cli.protection import Confirm, check_apart, confirm, confirm_version
+from tandem.cli.question import answer
 from tandem.errors import TandemError, UsageError
 from tandem.platforms.base import DeployedJob, Job
 from tandem.platforms.dataproc import check_libraries
@@ -55,7 +55,8 @@ def deploy(
     with interruption_explained(context, "deploy"):
         context.for_each_job(lambda job: _deploy(job, wait))
     warn_of_topics(context)
-    state = "the job is running" if wait else "the job was submitted"
+    deployed = [job.changes.job for job in context.jobs if isinstance(job, DeployedJob)]
+    state = "the job is running" if wait else "; ".join(deployed)
     context.say(f"{state}; `tandem status` shows its progress, `tandem destroy` stops it and its costs")
 
 
@@ -89,17 +90,17 @@ def destroy(
     confirmed = confirm(context, f"destroy {what}", name) is not None
     if not (yes or confirmed):
         _ask(f"destroy {what}?")
-    stopped, deleted = list[str](), list[str]()
+    stopped = deleted = False
 
     def stop(job: Job) -> None:
-        if job.stop():
-            stopped.append(job.settings.pipeline)
+        nonlocal stopped, deleted
+        stopped |= job.stop()
         if data and isinstance(job, DeployedJob):
             with work_shown("deleting the data"):
                 for part in job.forget():
                     # At once, because a later deletion may fail.
                     context.say(f"deleted {part}")
-                    deleted.append(part)
+                    deleted = True
 
     with interruption_explained(context, "destroy --data" if data else "destroy"):
         context.for_each_job(stop)
@@ -114,14 +115,7 @@ def _ask(question: str) -> None:
     Raises:
         UsageError: the answer is another one than yes, or there is no terminal.
     """
-    try:
-        agreed = typer.confirm(question, err=True)
-    except typer.Abort:
-        agreed = False
-    if not sys.stdin.isatty():
-        # No answer has ended the question's line.
-        print(file=sys.stderr)
-    if not agreed:
+    if (answer(f"{question} [y/N]: ") or "").strip().lower() not in ("y", "yes"):
         raise UsageError("not confirmed, so nothing was changed", hint="answer y, or use --yes")
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shlex
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -18,8 +19,10 @@ from tandem.settings.load import chosen_profile, load, read_settings
 from tandem.settings.loaded import LoadedSettings
 from tandem.settings.model import Settings
 
-# A command in a message; those that name a profile, or that need none, are left alone.
-_COMMAND = re.compile(r"`tandem(?= (?!--profile\b|--help\b))")
+# A command in a message, and whether it is for all pipelines.
+_COMMAND = re.compile(r"`tandem (?!--help\b)([^`]+)`( without --pipeline)?")
+# Commands that are not about the pipelines of an environment.
+_ABOUT_NO_PIPELINE = {"init", "new", "profile"}
 
 
 @dataclass
@@ -142,7 +145,7 @@ class CommandContext:
             except TandemError as error:
                 if len(self.jobs) == 1:
                     raise
-                self.say(f"error: {name}: {error}\nhint: {error.hint}")
+                self.say(f"error: {name}: {error}\nhint: {error.hint}", job)
                 failed[name] = error
         if failed:
             first = next(iter(failed.values()))
@@ -156,16 +159,44 @@ class CommandContext:
         """
         check_conflicts([job.settings for job in self.jobs], self.environment.pipelines())
 
-    def say(self, text: str) -> None:
-        """Prints a line for the user to standard error."""
-        print(self.told(text), file=sys.stderr, flush=True)
+    def say(self, text: str, about: Job | None = None) -> None:
+        """Prints a line for the user to standard error.
 
-    def told(self, text: str) -> str:
+        Args:
+            text: the line.
+            about: the job that it is about, if it is about only one of those that are named.
+        """
+        pipeline = about.settings.pipeline if about and len(self.jobs) > 1 else None
+        print(self.told(text, pipeline), file=sys.stderr, flush=True)
+
+    def told(self, text: str, pipeline: str | None = None) -> str:
         """Returns a message as the user can follow it.
 
-        Its commands have the profile that this command was given, and its pages the paths of this machine.
+        Its commands have the options that this command was given, and its pages the paths of this machine.
+
+        Args:
+            text: the message.
+            pipeline: the pipeline that it is about; by default those that this command was given.
         """
-        return located(_COMMAND.sub(f"`tandem --profile {self.profile}", text) if self.profile else text)
+
+        def with_options(found: re.Match[str]) -> str:
+            arguments, for_all = found.groups(default="")
+            return f"`{self.command(arguments, '' if for_all else pipeline)}`{for_all}"
+
+        return located(_COMMAND.sub(with_options, text))
+
+    def command(self, arguments: str, pipeline: str | None = None) -> str:
+        """Returns a command that acts on the same profile and pipeline as this one.
+
+        Args:
+            arguments: the command's arguments. They may have these options already.
+            pipeline: the pipeline to act on; by default those that this command was given, none if it is empty.
+        """
+        given = arguments.split()
+        chosen = self.pipeline if pipeline is None else pipeline
+        options = {"--profile": self.profile, "--pipeline": None if given[0] in _ABOUT_NO_PIPELINE else chosen}
+        added = [f"{name} {shlex.quote(value)}" for name, value in options.items() if value and name not in given]
+        return " ".join(("tandem", *added, arguments))
 
     def _read(self) -> LoadedSettings:
         return read_settings(self.chosen[0], {"pipeline": self.pipeline} if self.pipeline else None)

@@ -104,7 +104,7 @@ def _watch(context: CommandContext, *, as_json: bool) -> None:
             time.sleep(_WATCH_S)
 
 
-def status_table(shown: dict[str, Any], told: Callable[[str], str] = str) -> Table:
+def status_table(shown: dict[str, Any], told: Callable[[str, str | None], str]) -> Table:
     """Returns the status as a table that fits any terminal width.
 
     Args:
@@ -116,9 +116,15 @@ def status_table(shown: dict[str, Any], told: Callable[[str], str] = str) -> Tab
     table.add_column(no_wrap=True)
     table.add_column(overflow="fold")
     _, *others = shown["pipelines"]
-    further = {other["pipeline"]: {name: other[name] for name in other if name != "pipeline"} for other in others}
-    for name, value in _flat({**shown, "pipelines": further}):
-        table.add_row(name, "-" if value is None else told(str(value)))
+    own = {name: value for name, value in shown.items() if name != "pipelines"}
+    # Beside others, a command in a message must name the pipeline that the message is about.
+    parts = [("", shown["pipeline"] if others else None, own)]
+    for other in others:
+        rest = {name: value for name, value in other.items() if name != "pipeline"}
+        parts.append((f"pipelines.{other['pipeline']}.", other["pipeline"], rest))
+    for before, pipeline, values in parts:
+        for name, value in _flat(values, before):
+            table.add_row(name, "-" if value is None else told(str(value), pipeline))
     return table
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from itertools import product
 from typing import Annotated, Any
@@ -10,7 +10,7 @@ from typing import Annotated, Any
 import typer
 
 from tandem.cli.context import CommandContext
-from tandem.cli.interruption import interruption_explained
+from tandem.cli.interruption import LocalState, interruption_explained
 from tandem.cli.options import RUN, examples, with_context
 from tandem.cli.protection import Confirm, confirm, confirm_version
 from tandem.errors import EnvironmentNotReadyError, TandemError, UsageError
@@ -19,6 +19,9 @@ from tandem.platforms.base import DeployedJob
 from tandem.platforms.running import running
 from tandem.progress_display import work_shown
 from tandem.settings.load import chosen_profile
+
+_STARTING = LocalState("services and jobs may be running", "`tandem up` continues, `tandem down` stops them")
+_RESTARTING = LocalState("the job may have stopped, or be restarting", "`tandem status` shows its state")
 
 app = typer.Typer()
 
@@ -40,7 +43,7 @@ def up(
     if isinstance(context.job, DeployedJob):
         # In the cloud, `up` replaces a job of another version.
         confirm_version(context, name)
-    with interruption_explained(context, "up"):
+    with interruption_explained(context, "up", local=_STARTING):
         context.for_each_job(lambda job: job.submit(), titles=False)
         if wait:
             context.for_each_job(lambda job: job.wait_until_ready())
@@ -51,17 +54,17 @@ def up(
     context.say(f"MongoDB   {status['mongo']['uri']}  database {status['mongo']['database']}")
     statuses = [status, *(job.status() for job in context.jobs[1:])]
     stop = "destroy" if isinstance(context.job, DeployedJob) else "down"
-    for line in last_lines(statuses, stop=stop, profile=context.profile):
+    for line in last_lines(statuses, stop=stop, command=context.command):
         context.say(line)
 
 
-def last_lines(statuses: Sequence[Mapping[str, Any]], *, stop: str, profile: str | None = None) -> list[str]:
+def last_lines(statuses: Sequence[Mapping[str, Any]], *, stop: str, command: Callable[[str], str]) -> list[str]:
     """Returns the last lines of ``up``: ready, dashboard, logs and stop.
 
     Args:
         statuses: the status of each job, the first named one first.
         stop: the command that stops the environment.
-        profile: the profile to name in commands, if any.
+        command: returns a command with its options, see ``CommandContext.command``.
     """
     lines = []
     for status in statuses:
@@ -73,8 +76,7 @@ def last_lines(statuses: Sequence[Mapping[str, Any]], *, stop: str, profile: str
     if url := statuses[0]["dashboard"]["url"]:
         why = statuses[0]["dashboard"]["problem"]
         lines.append(f"dashboard {url}{f' is not available: {why}' if why else ''}")
-    tandem = f"tandem --profile {profile}" if profile else "tandem"
-    return [*lines, f"logs      {tandem} logs --follow", f"stop      {tandem} {stop}"]
+    return [*lines, f"logs      {command('logs --follow')}", f"stop      {command(stop)}"]
 
 
 @app.command(rich_help_panel=RUN, epilog=examples("tandem down", "tandem down --volumes"))
@@ -129,7 +131,7 @@ def submit(context: CommandContext, name: Confirm = None) -> None:
     the checkpoint, type the profile's name, or use --confirm.
     """
     confirm_version(context, name)
-    with interruption_explained(context, "deploy"):
+    with interruption_explained(context, "deploy", local=_RESTARTING):
         context.for_each_job(lambda job: job.restart())
     warn_of_topics(context)
     context.say("the job is running")
@@ -143,4 +145,4 @@ def warn_of_topics(context: CommandContext) -> None:
             with suppress(EnvironmentNotReadyError), work_shown("checking the topics"):
                 check(job.settings)
         except TandemError as error:
-            context.say(f"warning: {error}\nhint: {error.hint}")
+            context.say(f"warning: {error}\nhint: {error.hint}", job)

@@ -66,14 +66,19 @@ def interrupt_by_signals() -> None:
 
 
 def _interrupt(*_: object) -> NoReturn:
-    # A library's object that is only half created now fails when it is deleted, for example one of gRPC's. Python would
-    # print a stack trace.
-    sys.unraisablehook = _ignore
+    sys.unraisablehook = _report_unraisable
     raise KeyboardInterrupt
 
 
-def _ignore(_: object) -> None:
-    pass
+def _report_unraisable(error: sys.UnraisableHookArgs) -> None:
+    """Reports an error that nothing can catch, as Python does by default.
+
+    An object of gRPC that is only half created when the command is interrupted fails when it is deleted. This would
+    print a stack trace.
+    """
+    half_made = isinstance(error.exc_value, AttributeError) and getattr(error.object, "__name__", "") == "__del__"
+    if not (half_made and getattr(error.object, "__module__", "").partition(".")[0] == "grpc"):
+        sys.__unraisablehook__(error)
 
 
 if __name__ == "__main__":

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import sys
-from contextlib import suppress
 from typing import Annotated
 
 import typer
 
 from tandem.cli.context import CommandContext
+from tandem.cli.question import answer
 from tandem.settings.protection import OPTION, check_confirmed, check_name, check_unshared
 
 Confirm = Annotated[
@@ -33,8 +33,7 @@ def confirm(context: CommandContext, what: str, name: str | None) -> str | None:
     settings = context.settings
     if settings.protected and name is None and sys.stdin.isatty():
         question = f"the profile {settings.profile} is protected, and this would {what}; type its name to continue"
-        with suppress(typer.Abort):  # no answer is no confirmation
-            name = typer.prompt(question, default="", show_default=False, err=True)
+        name = answer(f"{question}: ")
     check_confirmed(settings, what, name)
     return name
 

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 
 from tandem.cli.backlog_progress import progress_of_backlog
 from tandem.cli.context import CommandContext
-from tandem.errors import TandemError
+from tandem.errors import TandemError, UsageError
 from tandem.platforms import Job
 from tandem.platforms.provision import database_of
 from tandem.progress_display import ProgressDisplay, progress
@@ -69,6 +69,8 @@ def explained_by_job(job: Job) -> Iterator[None]:
     """
     try:
         yield
+    except UsageError:  # the command is wrong, whatever the job does
+        raise
     except TandemError:
         if problem := job.problem():
             raise TandemError(problem, hint=RESUMES) from None

@@ -8,6 +8,7 @@ from datetime import datetime
 from typing import Any, Protocol, runtime_checkable
 
 from tandem.engine.declare.replay_range import ReplayRange
+from tandem.platforms.changes import ChangesSoFar
 from tandem.settings.model import Settings
 from tandem.supervision.log_line import LogLine
 
@@ -137,7 +138,12 @@ class DeployedJob(Job, Protocol):
     """A job that is deployed to Google Cloud or its stand-ins.
 
     Other jobs there may belong to other users.
+
+    Attributes:
+        changes: what the command has changed so far. The job keeps it up to date while it is deployed or stopped.
     """
+
+    changes: ChangesSoFar
 
     def forget(self) -> Iterator[str]:
         """Deletes the stopped pipeline's topics, collections, checkpoint and uploads.
@@ -145,12 +151,6 @@ class DeployedJob(Job, Protocol):
         Topics of external streams and collections of lookups are kept.
 
         Yields what was deleted, as parts of a message, each after its deletion.
-        """
-
-    def unfinished(self) -> str:
-        """Returns what an interrupted command has left behind.
-
-        The command deploys or stops the job. The text is part of a message.
         """
 
 

@@ -29,6 +29,7 @@ class Batches(Runs):
         from google.api_core.exceptions import AlreadyExists
 
         request = batch_request(self._settings, release, predecessor)
+        self._remove_request_to_stop(request.batch_id)
 
         def send() -> None:
             try:

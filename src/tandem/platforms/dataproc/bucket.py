@@ -121,8 +121,11 @@ class Bucket:
 
     def has(self, upload: Upload) -> bool:
         """Returns whether a file was uploaded."""
-        blob = self._bucket.blob(object_of(self._settings, upload))
-        return call(f"looking for {upload.name}", lambda: bool(blob.exists(retry=None)))
+        return self.exists(object_of(self._settings, upload))
+
+    def exists(self, name: str) -> bool:
+        """Returns whether there is an object of a name."""
+        return call(f"looking for {name}", lambda: bool(self._bucket.blob(name).exists(retry=None)))
 
     def upload(self, upload: Upload, file: Callable[[], Path]) -> bool:
         """Uploads a file unless its object exists; returns whether it was uploaded.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import uuid
 from contextlib import suppress
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import structlog
 
@@ -92,19 +92,19 @@ class Cluster:
 
         return call(f"looking for the cluster {self._google.cluster}", get)
 
-    def delete(self) -> bool:
+    def delete(self) -> Literal["deleted", "kept", "absent"]:
         """Deletes the cluster if a deployment of this environment created it.
 
-        Returns whether it did.
+        Returns the result: another one is kept.
         """
         from google.api_core.exceptions import NotFound
 
         existing = self.find()
         if existing is None:
-            return False
+            return "absent"
         if not self._owns(existing):
             _log.info("the cluster is kept, because this environment did not create it", cluster=existing.cluster_name)
-            return False
+            return "kept"
         # Only this cluster, not a newer one of the same name.
         request = {
             "project_id": self._google.project,
@@ -128,7 +128,7 @@ class Cluster:
                 raise NotYetError("it is still being deleted")
 
         wait_shown("the cluster to be gone", gone, deadline_s=_DEADLINE_S, hint=self._look, interval_s=self._pace_s)
-        return True
+        return "deleted"
 
     def _owns(self, cluster: GoogleCluster) -> bool:
         """Returns whether a deployment of this environment created a cluster."""

@@ -35,6 +35,7 @@ class ClusterJobs(Runs):
         from google.api_core.exceptions import AlreadyExists
 
         request = submit_request(self._settings, release, predecessor)
+        self._remove_request_to_stop(request.job.reference.job_id)
 
         def send() -> Run:
             try:

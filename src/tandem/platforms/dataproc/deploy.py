@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
 import structlog
 
 from tandem.artifacts import ensure_jars
-from tandem.engine.declare.replay_range import ReplayRange
 from tandem.errors import TandemError, UsageError
-from tandem.job_files import RECONCILE, REPLAY, replay_arguments
+from tandem.job_files import STREAM
 from tandem.local_spark.java import find_java
+from tandem.platforms.changes import ChangesSoFar
 from tandem.platforms.dataproc.batches import Batches
 from tandem.platforms.dataproc.bucket import Bucket
 from tandem.platforms.dataproc.checkpoint_check import doubt_of
@@ -40,9 +39,6 @@ from tandem.progress_display import work_shown
 from tandem.runtimes import runtimes
 from tandem.settings.model import Settings
 
-_RECONCILE_DEADLINE_S = 3600.0
-_REPLAY_DEADLINE_S = 24 * 3600.0
-UNCHANGED = "nothing was changed"
 _log = structlog.get_logger(__name__)
 
 
@@ -56,7 +52,6 @@ class Deployment:
         bucket: the bucket of the releases and checkpoints.
         cluster: the job's cluster; None for serverless batches.
         jobs: the pipeline's runs in the service that the settings choose.
-        unfinished: what an interruption would leave behind now, as part of a message.
     """
 
     def __init__(self, settings: Settings) -> None:
@@ -68,7 +63,6 @@ class Deployment:
         on_cluster: Runs = ClusterJobs(settings, clients.jobs, self.bucket)
         serverless: Runs = Batches(settings, clients.batches, self.bucket)
         self.jobs, self._elsewhere = (serverless, on_cluster) if settings.gcp.serverless else (on_cluster, serverless)
-        self.unfinished = UNCHANGED
 
     @property
     def services(self) -> tuple[Runs, Runs]:
@@ -80,20 +74,25 @@ class Deployment:
         """The cluster that the settings name, also if they choose serverless batches."""
         return Cluster(self._settings, self._clients.clusters)
 
-    def newest(self) -> tuple[Runs, Run | None]:
-        """Returns the newest run, and the service that has it.
+    def newest(self, entry: str = STREAM) -> tuple[Runs, Run | None]:
+        """Returns the newest run in both services, and the service that has it.
 
-        A run that is active in the other service comes first: the settings may have changed since it was submitted.
+        An active run comes first. The settings may have changed since it was submitted.
+
+        Args:
+            entry: the pipeline's file that it runs.
         """
-        own = self.jobs.newest()
+        own = self.jobs.newest(entry)
         if own and own.active:
             return self.jobs, own
-        other = self._elsewhere.newest()
-        return (self._elsewhere, other) if other and other.active else (self.jobs, own)
+        other = self._elsewhere.newest(entry)
+        if other and (own is None or other.rank > own.rank):
+            return self._elsewhere, other
+        return self.jobs, own
 
     def elsewhere(self, service: Runs, run: Run | None) -> str | None:
-        """Returns a warning if a run is not in the service that the settings choose."""
-        if run is None or service is self.jobs:
+        """Returns a warning if a run is active in the service that is not chosen."""
+        if run is None or not run.active or service is self.jobs:
             return None
         place, value = ("on a cluster", "true") if self._settings.gcp.serverless else ("as a serverless batch", "false")
         return f"the job {run.id} runs {place}, but gcp.serverless is {value} now"
@@ -205,12 +204,14 @@ class Deployment:
             return None
         return doubt_of(self._settings, self.bucket)
 
-    def deploy(self, *, anew: bool = False) -> Run:
+    def deploy(self, changes: ChangesSoFar, *, anew: bool = False) -> Run:
         """Returns the submitted job, or the running job of the same release.
 
-        A submitted job may still be starting.
+        A submitted job may still be starting. A job of the same release is replaced if it stops: an interrupted command
+        may have asked it to.
 
         Args:
+            changes: what is changed, kept up to date.
             anew: whether to replace a job of the same release, too.
 
         Raises:
@@ -225,64 +226,37 @@ class Deployment:
             reason = self.doubt()
         if reason:
             _log.warning("cannot check here whether this version fits the checkpoint; the job will", reason=reason)
-        self.unfinished = "no job was submitted or stopped; topics, uploads and a cluster may have been created"
+        changes.job = "no job was stopped or submitted"
+        changes.data = "topics, collections and uploads may have been created"
         with work_shown("creating topics and collections"):
             create_topics(settings.kafka, *streams_of(settings.location))
             check_rights(settings)
             create_collections(settings.mongo, indexes_of(settings.location))
         with work_shown("uploading"):
-            self._upload(made)
+            self.upload(made)
         if self.cluster:
+            changes.cluster = f"the cluster {settings.gcp.cluster} may have been created and cost money"
             self.cluster.ensure()
+            changes.cluster = f"the cluster {settings.gcp.cluster} runs"
         newest = self.jobs.newest()
+        unknown = "it is unknown whether a job was submitted"
         if newest and newest.active:
-            if newest.release == made.digest and not anew:
+            if newest.release == made.digest and not anew and not self.jobs.is_stopping(newest):
                 _log.info("this release is already running", job=newest.id)
-                self.unfinished = f"the job {newest.id} runs this version already, and was left alone"
+                changes.job = f"the job {newest.id} runs this version already, and was left alone"
                 return newest
             _log.info("stopping the running job after its current batch; the checkpoint is kept", job=newest.id)
-            self.unfinished = f"the job {newest.id} was asked to stop, and nothing replaces it"
+            changes.job = f"the job {newest.id} was asked to stop, and nothing replaces it"
             self.jobs.stop(newest)
-            self.unfinished = f"the job {newest.id} has stopped, and it is unknown whether another one was submitted"
+            unknown = f"the job {newest.id} has stopped, and it is unknown whether another one was submitted"
+        changes.job = unknown
         run = self.jobs.submit(made, newest.id if newest else None)
-        self.unfinished = f"the job {run.id} was submitted, and it is not known yet whether it works"
+        changes.job = f"the job {run.id} was submitted, and it is not known yet whether it works"
         _log.info("submitted", job=run.id, release=made.digest)
         return run
 
-    def reconcile(self) -> Run:
-        """Returns the finished batch; joins one that is running.
-
-        Raises:
-            TandemError: it could not be submitted, or did not end.
-        """
-        newest = self.jobs.newest(RECONCILE)
-        run = newest if newest and newest.active else self._submit_batch(release(self._settings, RECONCILE), newest)
-        _log.info("reconciling", job=run.id)
-        return self.jobs.await_end(run, _RECONCILE_DEADLINE_S)
-
-    def replay(self, span: ReplayRange) -> Run:
-        """Returns the finished batch.
-
-        Raises:
-            TandemError: another one is running, it could not be submitted, or it did not end.
-        """
-        newest = self.jobs.newest(REPLAY)
-        if newest and newest.active:
-            # It may have another range.
-            raise TandemError(
-                f"the replay {newest.id} is running",
-                hint="wait until it has ended; `tandem verify --into SUFFIX` then compares its documents",
-            )
-        made = release(self._settings, REPLAY)
-        run = self._submit_batch(replace(made, arguments=(*made.arguments, *replay_arguments(span))), newest)
-        _log.info("replaying", job=run.id)
-        return self.jobs.await_end(run, _REPLAY_DEADLINE_S)
-
-    def _submit_batch(self, made: Release, newest: Run | None) -> Run:
-        self._upload(made)
-        return self.jobs.submit(made, newest.id if newest else None)
-
-    def _upload(self, made: Release) -> None:
+    def upload(self, made: Release) -> None:
+        """Uploads the files of a release that the bucket lacks."""
         uploaded = sum(self.bucket.upload(upload, partial(self._jar, upload.name)) for upload in made.uploads)
         _log.info("uploaded", files=uploaded, already_there=len(made.uploads) - uploaded)
 

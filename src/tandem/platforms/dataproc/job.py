@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from contextlib import suppress
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cached_property
 from typing import Any
@@ -14,7 +15,9 @@ import structlog
 from tandem.engine.declare.replay_range import ReplayRange
 from tandem.errors import EnvironmentNotReadyError, TandemError
 from tandem.job_files import RECONCILE, REPLAY
-from tandem.platforms.dataproc.deploy import UNCHANGED, Deployment
+from tandem.platforms.changes import ChangesSoFar
+from tandem.platforms.dataproc import batch_runs
+from tandem.platforms.dataproc.deploy import Deployment
 from tandem.platforms.dataproc.run_problems import few_restarts, problem_of, silence_of, state_of
 from tandem.platforms.dataproc.runs import Run, Runs
 from tandem.platforms.observe import batch_failed, has_committed, lag_of, reason_in, status
@@ -32,6 +35,21 @@ _LOOK = "`tandem logs job`"
 _log = structlog.get_logger(__name__)
 
 
+@dataclass(frozen=True)
+class _NewestJob:
+    """The newest job of a pipeline.
+
+    Attributes:
+        run: the job; None if there is none, or if that is unknown.
+        elsewhere: a warning if it runs in the service that the settings do not choose.
+        unknown: why it is unknown.
+    """
+
+    run: Run | None = None
+    elsewhere: str | None = None
+    unknown: str | None = None
+
+
 class DataprocJob:
     """A pipeline's job on Dataproc, with managed Kafka and MongoDB.
 
@@ -41,8 +59,8 @@ class DataprocJob:
 
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
+        self.changes = ChangesSoFar()
         self._submitted: Run | None = None
-        self._unfinished = UNCHANGED
 
     @cached_property
     def deployment(self) -> Deployment:
@@ -53,12 +71,12 @@ class DataprocJob:
     def submit(self) -> None:
         """Deploys this source unless it already runs; see ``Job.submit``."""
         with work_shown("deploying"):
-            self._submitted = self.deployment.deploy()
+            self._submitted = self.deployment.deploy(self.changes)
 
     def restart(self) -> None:
         """Replaces the running job by this source, on its checkpoint; see ``Job.restart``."""
         with work_shown("deploying"):
-            self._submitted = self.deployment.deploy(anew=True)
+            self._submitted = self.deployment.deploy(self.changes, anew=True)
         self.wait_until_ready()
 
     def wait_until_ready(self) -> None:
@@ -78,6 +96,7 @@ class DataprocJob:
         with progress_of(self.settings) as reader:
             what = "the job's first committed batch"
             wait_shown(what, probe, deadline_s=_FIRST_BATCH_DEADLINE_S, hint=_LOOK, interval_s=pace_s)
+        self.changes.job = f"the job {run.id} runs"
 
     def stop(self) -> bool:
         """Stops the pipeline's job after its current batch; see ``Job.stop``.
@@ -87,24 +106,24 @@ class DataprocJob:
         """
         deployment, cluster = self.deployment, self.settings.gcp.cluster
         deployment.check_earlier()
-        stopped = [run.id for service in deployment.services if (run := self._stop_in(service))]
-        others = [name for service in deployment.services for name in service.others_on_cluster()]
-        if others:
+        stopped = [self._stop_in(service) for service in deployment.services]
+        if others := [name for service in deployment.services for name in service.others_on_cluster()]:
             _log.info("the cluster is kept, because other jobs run on it", cluster=cluster, jobs=others)
-            return bool(stopped)
-        ended = f"the job {stopped[0]} has stopped, and " if stopped else ""
-        deployment.unfinished = f"{ended}the cluster {cluster} may still exist and cost money"
-        if deleted := deployment.any_cluster.delete():
+            self.changes.cluster = f"the cluster {cluster} is kept, because other jobs run on it"
+            return any(stopped)
+        self.changes.cluster = f"the cluster {cluster} may still exist and cost money"
+        result = deployment.any_cluster.delete()
+        self.changes.cluster = "" if result == "absent" else f"the cluster {cluster} is {result}"
+        if result == "deleted":
             _log.info("the cluster is deleted", cluster=cluster)
-        deployment.unfinished = "the job and its cluster are gone"
-        return bool(stopped) or deleted
+        return any(stopped) or result == "deleted"
 
     def forget(self) -> Iterator[str]:
         """Deletes the pipeline's data in Cloud Storage, Kafka and MongoDB.
 
         See ``DeployedJob.forget``.
         """
-        self.deployment.unfinished = "the job and its cluster are gone, and its data is deleted in part"
+        self.changes.data = "its data may be deleted in part"
         if objects := self.deployment.bucket.remove_all():
             yield f"{objects} objects in gs://{self.settings.gcp.bucket}"
         if topics := remove_topics(self.settings.kafka, self.settings.location):
@@ -112,10 +131,12 @@ class DataprocJob:
         settings = self.settings
         if collections := remove_collections(settings.mongo, settings.location, settings.pipelines_dir):
             yield f"the collections {', '.join(collections)}"
+        self.changes.data = "its data is deleted"
 
     def status(self) -> dict[str, Any]:
         """Returns the object of ``tandem status --json``; see ``Job.status``."""
-        run, elsewhere, trouble = self._newest()
+        found_job = self._newest()
+        run, trouble = found_job.run, found_job.unknown
         without = "unknown" if trouble else "stopped"
         trouble = trouble or self._earlier(run)
         newest, behind, answered = None, None, False
@@ -137,8 +158,8 @@ class DataprocJob:
             dashboard=False,
         )
         found["job"]["restarts_left"] = run.restarts_left if run and run.active else None
-        if elsewhere:
-            found["warnings"].append(f"{elsewhere}; `tandem destroy` stops it")
+        if found_job.elsewhere:
+            found["warnings"].append(f"{found_job.elsewhere}; `tandem destroy` stops it")
         found["warnings"] += [few] if run and (few := few_restarts(run)) else []
         found["warnings"] += [gone] if run and answered and (gone := silence_of(run, newest, datetime.now(UTC))) else []
         return found
@@ -149,12 +170,12 @@ class DataprocJob:
         See ``Job.reconcile``.
         """
         self._check_cluster("reconcile")
-        return self._report_of(RECONCILE, self.deployment.reconcile())
+        return self._report_of(RECONCILE, *batch_runs.reconcile(self.deployment, self.settings))
 
     def replay(self, span: ReplayRange) -> dict[str, Any]:
         """Computes the documents of a range again, in a job of its own; see ``Job.replay``."""
         self._check_cluster("replay")
-        return self._report_of(REPLAY, self.deployment.replay(span))
+        return self._report_of(REPLAY, *batch_runs.replay(self.deployment, self.settings, span))
 
     def doubt(self) -> str | None:
         """Returns why this version could not be checked against the checkpoint.
@@ -167,7 +188,7 @@ class DataprocJob:
     def problem(self) -> str | None:
         """Returns why the job failed permanently; see ``Job.problem``."""
         # A missing answer from Google may resolve by itself.
-        run, *_ = self._newest()
+        run = self._newest().run
         if run is None or run.active:
             return None
         newest = None
@@ -180,14 +201,9 @@ class DataprocJob:
         service, run = self._newest_submitted()
         yield from self.deployment.log(service).lines(run, follow=follow, since=since)
 
-    def unfinished(self) -> str:
-        """Returns what an interruption has left behind; see ``DeployedJob.unfinished``."""
-        return self.deployment.unfinished if "deployment" in self.__dict__ else self._unfinished
-
     def close(self) -> None:
         """Closes the connection to Dataproc; a new one is opened when needed."""
         if "deployment" in self.__dict__:
-            self._unfinished = self.deployment.unfinished
             self.deployment.close()
             del self.deployment
 
@@ -199,47 +215,45 @@ class DataprocJob:
         if cluster and cluster.find() is None:
             raise EnvironmentNotReadyError(f"there is no cluster to {verb} on", hint="`tandem deploy` creates it")
 
-    def _report_of(self, entry: str, run: Run) -> dict[str, Any]:
+    def _report_of(self, entry: str, service: Runs, run: Run) -> dict[str, Any]:
         with progress_of(self.settings) as reader:
             stored = reader.batch(run.id)
         if stored is None:
-            raise batch_failed(entry, self._said_of(run))
+            raise batch_failed(entry, self._said_of(service, run))
         if stored["error"]:
             raise batch_failed(entry, stored["error"])
         report: dict[str, Any] = json.loads(stored["report"])
         return report
 
-    def _said_of(self, run: Run) -> str:
+    def _said_of(self, service: Runs, run: Run) -> str:
         """Returns why a batch without a report failed.
 
         The reason is in its log, else in Dataproc's state.
         """
         with suppress(TandemError):
-            log = self.deployment.log(self.deployment.jobs)
+            log = self.deployment.log(service)
             if reason := reason_in("\n".join(line.text for line in log.lines(run))):
                 return reason
         return run.details or f"the job {run.id} is {run.state} and has not reported"
 
-    def _stop_in(self, service: Runs) -> Run | None:
-        """Returns the run that was active in a service, after it has stopped."""
+    def _stop_in(self, service: Runs) -> bool:
+        """Stops the active run of a service; returns whether there was one."""
         run = service.newest()
         if run is None or not run.active:
-            return None
+            return False
         _log.info("stopping the job after its current batch", job=run.id)
-        self.deployment.unfinished = f"the job {run.id} was asked to stop; its cluster, if any, still costs money"
+        self.changes.job = f"the job {run.id} was asked to stop"
+        self.changes.cluster = f"the cluster {self.settings.gcp.cluster}, if there is one, costs money"
         service.stop(run)
-        return run
+        self.changes.job = f"the job {run.id} has stopped"
+        return True
 
-    def _newest(self) -> tuple[Run | None, str | None, str | None]:
-        """Returns the newest job, see ``Deployment.newest``, with two reasons.
-
-        The first is a warning if it is in the other service, the second one why the job is unknown.
-        """
+    def _newest(self) -> _NewestJob:
         try:
             service, run = self.deployment.newest()
         except TandemError as error:
-            return None, None, str(error)
-        return run, self.deployment.elsewhere(service, run), None
+            return _NewestJob(unknown=str(error))
+        return _NewestJob(run, self.deployment.elsewhere(service, run))
 
     def _earlier(self, run: Run | None) -> str | None:
         """Returns a running job of an earlier Tandem, and the command that ends it.

@@ -72,7 +72,10 @@ def calls(settings: Settings, release: Release) -> Iterator[Call]:
         yield Call("Dataproc", "CreateCluster", _json(cluster_request(settings)), "if there is no such cluster")
     yield newest
     about = {"bucket": google.bucket, "name": stop_object(settings, "<id of the running job>")}
+    yield Call("Cloud Storage", "objects.get", about, "if this release runs: whether it was asked to stop", False)
     yield Call("Cloud Storage", "objects.insert", about, "if another release runs: it stops after its current batch")
+    new = {"bucket": google.bucket, "name": stop_object(settings, "<id of the new job>")}
+    yield Call("Cloud Storage", "objects.delete", new, "unless this release runs")
     if google.serverless:
         yield Call("Dataproc", "CreateBatch", _json(batch_request(settings, release, None)), "unless this release runs")
     else:
@@ -84,7 +87,7 @@ def warnings(settings: Settings) -> Iterator[str]:
     if settings.gcp.service_account is None:
         yield (
             "gcp.service_account is not set: the machines act as Compute Engine's default service account, which has "
-            "too many rights"
+            "too many rights or too few"
         )
     if settings.gcp.subnetwork is None and settings.backend != "rehearsal":
         yield "gcp.subnetwork is not set: the machines are in the network `default`, which may not exist"

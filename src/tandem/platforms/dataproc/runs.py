@@ -92,6 +92,11 @@ class Run:
         """Whether it uses the checkpoint or may start to."""
         return self.state in ("starting", "running", "stopping")
 
+    @property
+    def rank(self) -> tuple[bool, float]:
+        """What orders runs from the oldest to the newest one; active ones are last."""
+        return self.active, self.since.timestamp() if self.since else 0.0
+
 
 def run_of(
     name: str,
@@ -151,7 +156,12 @@ class Runs(ABC):
 
     @abstractmethod
     def submit(self, release: Release, predecessor: str | None) -> Run:
-        """Submits a release and returns the run; the uploads and the cluster must exist."""
+        """Submits a release and returns the run; the uploads and the cluster must exist.
+
+        Args:
+            release: the release to submit.
+            predecessor: the id of the newest run of the same file; None if there was none.
+        """
 
     # The service's filter for active runs; it may leave out one that waits for its restart.
     _active: str
@@ -192,7 +202,7 @@ class Runs(ABC):
         wanted = f"{jobs_filter(self._settings)} AND {of_entry(entry)}"
         # Google keeps every run of the past, so they are listed only if none is active.
         runs = list(self._all(f"{self._active} AND {wanted}")) or self._all(wanted)
-        return max(runs, key=lambda run: (run.active, run.since is not None and run.since.timestamp()), default=None)
+        return max(runs, key=lambda run: run.rank, default=None)
 
     def active_streams(self) -> list[Run]:
         """Returns the active streams of all pipelines in the environment."""
@@ -234,6 +244,21 @@ class Runs(ABC):
             call(f"cancelling the job {run.id}", lambda: self.cancel(run))
             self.await_end(run, _CANCEL_DEADLINE_S)
         self._bucket.remove(mark)
+
+    def is_stopping(self, run: Run) -> bool:
+        """Returns whether a run was asked to stop or is being cancelled.
+
+        A command that is interrupted in ``stop`` leaves such a run behind.
+        """
+        return run.state == "stopping" or self._bucket.exists(stop_object(self._settings, run.id))
+
+    def _remove_request_to_stop(self, name: str) -> None:
+        """Removes the stop object of a run that is about to be submitted.
+
+        An id returns if Dataproc has forgotten the runs of the past. An interrupted ``stop`` may have left an object of
+        that name, and the new run would obey it.
+        """
+        self._bucket.remove(stop_object(self._settings, name))
 
     def _way_to_end(self, run: Run) -> str:
         """Returns the command that ends a run; no command of Google's reaches a stand-in."""

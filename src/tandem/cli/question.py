@@ -1,0 +1,24 @@
+"""Asks the user a question on the terminal."""
+
+from __future__ import annotations
+
+import sys
+
+
+def answer(question: str) -> str | None:
+    """Returns the answer that the user types; None at the end of the input.
+
+    An interruption ends the command, as everywhere else. So this does not use Typer's questions, which raise the same
+    error for both.
+    """
+    typed = None
+    try:
+        print(question, end="", file=sys.stderr, flush=True)
+        typed = input()
+    except EOFError:
+        return None
+    finally:
+        if typed is None or not sys.stdin.isatty():
+            # Nobody's Enter has ended the question's line.
+            print(file=sys.stderr)
+    return typed

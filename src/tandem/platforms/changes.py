@@ -1,0 +1,29 @@
+"""Says what a command has changed so far, for the user who interrupts it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+
+
+@dataclass
+class ChangesSoFar:
+    """The changes of one command to one job so far.
+
+    Each attribute is part of a message, and empty while the command has not touched it. Whoever changes something sets
+    its attribute before the change, to what holds if the change is interrupted, and after it, to the result.
+
+    Attributes:
+        job: the job, and the one that it replaces.
+        cluster: its cluster.
+        data: topics, collections, uploads and checkpoint.
+        services: the stand-ins of a rehearsal.
+    """
+
+    job: str = ""
+    cluster: str = ""
+    data: str = ""
+    services: str = ""
+
+    def __str__(self) -> str:
+        parts = (getattr(self, each.name) for each in fields(self))
+        return "; ".join(filter(None, parts)) or "nothing was changed"
