@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import signal
 from dataclasses import replace
+from subprocess import Popen
 
 import psutil
 import pytest
@@ -35,6 +37,42 @@ def test_a_killed_driver_is_started_again(deployed: Environment) -> None:
         driver(deployed).kill()
         producing.communicate(timeout=300)
     assert json.loads(deployed.tandem("verify", "--wait", "240", "--json").stdout)["ok"]
+
+
+def read_until(command: Popen[str], text: str) -> None:
+    """Reads what a command prints until a line has the text."""
+    assert command.stdout is not None
+    said = []
+    for line in command.stdout:
+        said.append(line)
+        if text in line:
+            return
+    raise AssertionError(f"{text!r} is not in {''.join(said)}")
+
+
+def test_a_job_that_an_interrupted_command_has_asked_to_stop_is_replaced(deployed: Environment) -> None:
+    before = deployed.status()["job"]["pid_or_id"]
+    java = driver(deployed)
+    # Its batch lasts until it is resumed.
+    java.suspend()
+    try:
+        with deployed.start("submit") as submitting:
+            read_until(submitting, f"waiting for the job {before} to end")
+            submitting.send_signal(signal.SIGINT)
+            said, _ = submitting.communicate(timeout=120)
+        assert submitting.returncode == 130, said
+        assert f"orders_payments: the job {before} was asked to stop, and nothing replaces it" in said
+        with deployed.start("deploy") as deploying:
+            read_until(deploying, f"waiting for the job {before} to end")
+            java.resume()
+            said, _ = deploying.communicate(timeout=400)
+        assert deploying.returncode == 0, said
+    finally:
+        if java.is_running():
+            java.resume()
+    assert deployed.status()["job"]["pid_or_id"] != before
+    deployed.tandem("produce", "--count", "500", "--close")
+    assert json.loads(deployed.tandem("verify", "--json").stdout)["ok"]
 
 
 def test_what_is_destroyed_can_be_deployed_again(deployed: Environment) -> None:
