@@ -62,7 +62,7 @@ def state() -> PipelineState:
     found.mongo.now(True)
     found.kafka.now(True)
     committed = {"orders_topic_data_v1": {"0": 7}, "payments_topic_data_v1": {"0": 5}}
-    found.progress = {"event": "batch", "at": DatetimeMS(0), "committed": committed, "state_rows": 3, "batch": 4}
+    found.progress = {"event": "batch", "at": DatetimeMS(0), "committed": committed, "state_events": 3, "batch": 4}
     found.heard_at = NOW - 1
     found.ends = {"orders_topic_data_v1": {0: 10}, "payments_topic_data_v1": {0: 5}}
     return found
@@ -116,7 +116,7 @@ def test_a_watermark_that_stands_still_names_the_topic_that_holds_it(
     assert said(state, declaration) == []
     state.records_at = NOW - 1
     # Nothing waits for it then.
-    state.progress = {**state.progress, "state_rows": 0}
+    state.progress = {**state.progress, "state_events": 0}
     assert said(state, declaration) == []
 
 

@@ -257,7 +257,7 @@ def test_the_metrics_are_those_that_are_exported() -> None:
     declaration = declared(find("orders_payments", Path("pipelines")))
     state = PipelineState()
     state.account = Account(0.0, 0, 0, 0, {}, waiting=False, sound=True)
-    state.batches.append(Batch(number=1, at=0.0, rows=0, phases={"addBatch": 1}, state_rows=0, state_bytes=0))
+    state.batches.append(Batch(number=1, at=0.0, rows=0, phases={"addBatch": 1}, state_events=0, state_bytes=0))
     exported = re.findall(
         r"^# TYPE (\w+) (\w+)$", generate_latest(registry(lambda: [(state, declaration)])).decode(), re.M
     )

@@ -96,9 +96,9 @@ def _job(state: PipelineState, declaration: Declaration, now: float) -> list[Ale
 
 
 def _stands_still(state: PipelineState, now: float) -> bool:
-    rows = (state.progress or {}).get("state_rows")
+    waiting = (state.progress or {}).get("state_events")
     come = state.records_at is not None and now - state.records_at < _RECORDS_S
-    return bool(rows) and come and state.still_since is not None and now - state.still_since > STILL_S
+    return bool(waiting) and come and state.still_since is not None and now - state.still_since > STILL_S
 
 
 def _still(state: PipelineState, declaration: Declaration, now: float) -> Alert:

@@ -101,6 +101,6 @@ def _batch(report: dict[str, Any]) -> Batch:
         at=(milliseconds(report["at"]) or 0) / 1000,
         rows=int(report["input_rows"]),
         phases=phases,
-        state_rows=int(report.get("state_rows") or 0),
+        state_events=int(report.get("state_events") or 0),
         state_bytes=int(report.get("state_bytes") or 0),
     )

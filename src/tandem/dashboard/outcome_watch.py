@@ -73,7 +73,7 @@ class OutcomeWatch(Watcher):
             rest = (counts["consumed"] or 0) - known
             sound = sound and rest >= 0
             streams[stream.name] = {**counts, "rest": max(0, rest)}
-        waiting = bool((report or {}).get("state_rows"))
+        waiting = bool((report or {}).get("state_events"))
         return Account(time.time(), results, leftovers, late, streams, waiting, sound)
 
     def _documents(self, stream: str, results: int) -> dict[str, int | None]:

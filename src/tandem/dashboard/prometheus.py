@@ -30,7 +30,7 @@ class _Pipeline(Collector):
         gauges = {
             "batch": "The number of the last committed batch.",
             "lag": "Records that the job has not committed.",
-            "state_rows": "About how many events wait in the job's state, by their event times.",
+            "state_events": "About how many events wait in the job's state, by their event times.",
             "state_bytes": "Memory of the job's state.",
         }
         for field, text in gauges.items():

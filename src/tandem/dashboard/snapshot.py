@@ -127,7 +127,7 @@ def _job(state: PipelineState, declaration: Declaration, clock: float) -> dict[s
         "watermark": watermark,
         "late": report.get("late_total"),
         "rejected": _rejected(report),
-        "state_rows": report.get("state_rows"),
+        "state_events": report.get("state_events"),
         "state_bytes": report.get("state_bytes"),
         "runtime": _runtime(report.get("runtime")),
     }

@@ -27,7 +27,7 @@ from tandem.engine.declare.stream import CONTROL_FIELD, CONTROL_KEY, CONTROL_TIM
 from tandem.engine.read.kafka_source import EVENTS, NEWEST
 from tandem.engine.run.attention import refused
 from tandem.engine.run.job_progress import milliseconds_of
-from tandem.engine.run.waiting_events import WaitingEvents
+from tandem.engine.run.state_events import StateEvents
 from tandem.engine.spark.connection_options import kafka_properties
 from tandem.engine.spark.job_log import values
 
@@ -127,7 +127,7 @@ class ControlRecordSender:
         pipeline: Pipeline,
         config: JobConfig,
         *,
-        waiting: WaitingEvents,
+        waiting: StateEvents,
         newest_ms: Mapping[str, int],
         watermark_ms: int,
         on_refused: Callable[[list[str]], None],

@@ -30,8 +30,8 @@ from tandem.engine.run.job_start import StartError, loaded, parsed, read_with_sp
 from tandem.engine.run.pipeline_loader import reloaded
 from tandem.engine.run.query_listener import ProgressListener
 from tandem.engine.run.signals import SignalHandler
+from tandem.engine.run.state_events import StateEvents
 from tandem.engine.run.stop_file import StopFile
-from tandem.engine.run.waiting_events import WaitingEvents
 from tandem.engine.spark.failure import (
     CannotGoOnError,
     Failure,
@@ -183,7 +183,7 @@ def run(spark: SparkSession, pipeline: Pipeline, config: JobConfig, stopping: th
 
     The query finishes and commits its current batch first, so a restart repeats no work.
     """
-    waiting = WaitingEvents.of(pipeline, config)
+    waiting = StateEvents.of(pipeline, config)
     reporter = ProgressReporter(spark, config, waiting, times_read(pipeline))
     if failure := changed(spark, pipeline, config):
         return _logged(_reported(failure, reporter))
