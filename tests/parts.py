@@ -113,6 +113,7 @@ def report_in_parts(
             for topic, offsets in ends.items()
         }
         letters = sources.ends(dead_letter_topic)
+        begins = {dead_letter_topic: dict.fromkeys(letters, 0), **(beginnings or {})}
         for number in range(1, rounds + 1):
             grown = {
                 topic: {each: start + (ends[topic][each] - start) * number // rounds for each, start in offsets.items()}
@@ -121,5 +122,5 @@ def report_in_parts(
             verification.take(read_to, grown, unknown_then)
             read_to = grown
             verification.watermark_ms()
-            report = verification.report(dict.fromkeys(letters, 0), letters, beginnings or {}, dropped_as_late)
+            report = verification.report(letters, begins, dropped_as_late)
         return report

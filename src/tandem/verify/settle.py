@@ -13,11 +13,10 @@ from tenacity import Retrying, retry_if_result, stop_after_delay, wait_fixed
 
 from tandem.engine.declare.stream import PROGRESS_COLLECTION, STATE_OPERATORS
 from tandem.errors import TandemError
-from tandem.verify.topics import Offsets
+from tandem.verify.topics import Ends
 
 _PAUSE_SECONDS = 0.5
 
-Ends = Mapping[str, Offsets]
 RESUMES = "after fixing it, run `tandem down` and `tandem up`; the job resumes where it stopped"
 # Returns one line about a problem that does not resolve by itself, or None.
 Problem = Callable[[], str | None]

@@ -22,7 +22,7 @@ from tandem.verify.parallel.workers import Workers
 from tandem.verify.progress import OnProgress, Progress, nothing
 from tandem.verify.report import Report
 from tandem.verify.settle import Problem, await_settled
-from tandem.verify.topics import Ends, TopicReader, TopicRecord, check_uncompacted
+from tandem.verify.topics import Ends, TopicReader, check_uncompacted
 
 # Fewer records need at most 1 GB in one process, which takes less processor time.
 _PARALLEL_FROM = 1_000_000
@@ -106,23 +106,17 @@ class _Verification:
         if any(stream.format is not None for stream in self._declared.streams):
             # Which records the job rejected is known once it has committed them. They move no watermark.
             await_settled(self._database, pipeline, ends, 0, deadline_s=deadline_s, problem=problem)
-            unknown_then = unknown_schema_keys(self._read_letters())
+            letters = self._letters.read(self._beginnings[self._letters.topic], self._letters.ends())
+            unknown_then = unknown_schema_keys(letters)
         self._records.take(self._read_to, ends, unknown_then)
         self._read_to = ends
         watermark_ms = self._records.watermark_ms()
         dropped = await_settled(self._database, pipeline, ends, watermark_ms, deadline_s=deadline_s, problem=problem)
-        if isinstance(self._records, ParallelVerification):
-            starts = self._beginnings[self._letters.topic]
-            report = self._records.report(starts, self._letters.ends(), self._beginnings, dropped)
-        else:
-            report = self._records.report(self._read_letters(), self._beginnings, dropped)
+        report = self._records.report(self._letters.ends(), self._beginnings, dropped)
         return report, self._ends() != ends
 
     def _ends(self) -> Ends:
         return {reader.topic: reader.ends() for reader in self._topics}
-
-    def _read_letters(self) -> Iterator[TopicRecord]:
-        return self._letters.read(self._beginnings[self._letters.topic], self._letters.ends())
 
     def _new_records(self, parallel_from: int) -> InMemoryVerification | ParallelVerification:
         settings = self._settings
@@ -130,7 +124,7 @@ class _Verification:
         if count < parallel_from or division_of(self._oracle) is None:
             documents = MongoDocuments(self._database)
             return InMemoryVerification(
-                self._declared, self._oracle, settings.job, self._topics, documents, self._progress
+                self._declared, self._oracle, settings.job, self._topics, self._letters, documents, self._progress
             )
         folder = self._stack.enter_context(temporary_folder(settings.home, count))
         workers = self._stack.enter_context(Workers())

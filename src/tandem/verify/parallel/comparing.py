@@ -17,7 +17,7 @@ from tandem.verify.expected import Numbers, Question, answer
 from tandem.verify.intake import Letter
 from tandem.verify.mongo_documents import AS_NUMBERS
 from tandem.verify.oracle import Document, EventId, Expectation
-from tandem.verify.parallel.grouping import Arrived, documents_in, events_in
+from tandem.verify.parallel.grouping import DOCUMENTS, EVENTS, Arrived
 from tandem.verify.parallel.spill import Spill, part_of, rows_of
 from tandem.verify.parallel.work import Work
 from tandem.verify.report import Problem, Problems
@@ -77,13 +77,13 @@ def compare_part(
     events = {stream.name: Events(stream) for stream in work.declared.streams}
     late: set[EventId] = set()
     unprocessed: set[EventId] = set()
-    for _, event, contents, arrived in _unlinked(work, events_in, folder, part, linked):
+    for _, event, contents, arrived in _unlinked(work, EVENTS, folder, part, linked):
         for fields in contents:
             events[event[0]].add(event[1], fields)
         if arrived is not Arrived.IN_TIME:
             (late if arrived is Arrived.LATE else unprocessed).add(event)
     documents: dict[str, list[dict[str, Any]]] = {name: [] for name in work.collections}
-    for _, number, encoded in _unlinked(work, documents_in, folder, part, linked):
+    for _, number, encoded in _unlinked(work, DOCUMENTS, folder, part, linked):
         documents[work.collections[number]].append(decode(encoded, AS_NUMBERS))
     question = Question(_checked(work), work.collections, work.parameters, watermark_ms, combinations)
     found = answer(question, list(events.values()), _PartDocuments(documents), late, unprocessed)
@@ -103,15 +103,13 @@ def compare_letters_of(work: Work, part: int, beginnings: Mapping[str, Mapping[i
     return problems.all()
 
 
-def _unlinked(
-    work: Work, rows_in: Callable[[Path], Path], folder: Path, part: int, linked: Mapping[str, str]
-) -> Iterator[Any]:
+def _unlinked(work: Work, rows: str, folder: Path, part: int, linked: Mapping[str, str]) -> Iterator[Any]:
     """Yields a part's rows without linked keys.
 
     Writes the others into the part of their representative.
     """
-    with Spill(rows_in(work.linked), str(part)) as others:
-        for row in rows_of(rows_in(folder), part):
+    with Spill(work.linked / rows, str(part)) as others:
+        for row in rows_of(folder / rows, part):
             representative = linked.get(row[0])
             if representative is None:
                 yield row

@@ -6,7 +6,6 @@ from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from enum import IntEnum
-from pathlib import Path
 
 from tandem.verify.events import Events
 from tandem.verify.oracle import EventId
@@ -26,6 +25,8 @@ class Arrived(IntEnum):
     UNPROCESSED = 2  # all its records were rejected before their schema was known
 
 
+# The folders in ``Work.grouped`` and ``Work.linked``: of events, and of the documents that name them.
+EVENTS, DOCUMENTS = "events", "documents"
 # An event's key, the event, its contents and when it arrived.
 GroupedEvent = tuple[str, EventId, list[Fields], Arrived]
 # The key of the event that a document names, None without one; the collection's number, and the BSON.
@@ -64,10 +65,7 @@ def group(work: Work, part: int) -> Grouped:
         known = firsts.get(event)
         firsts[event] = known if first is None else earlier(known, first)
     keys: dict[EventId, str] = {}
-    with (
-        Spill(events_in(work.grouped), str(part)) as grouped,
-        Spill(documents_in(work.grouped), str(part)) as documents,
-    ):
+    with Spill(work.grouped / EVENTS, str(part)) as grouped, Spill(work.grouped / DOCUMENTS, str(part)) as documents:
         for event, first in firsts.items():
             stream, identity = event
             contents = events[stream].contents(identity)
@@ -87,16 +85,6 @@ def group(work: Work, part: int) -> Grouped:
         for identity in each.conflicting:
             problems.add(Kind.CONFLICTING, each.stream.name, identity)
     return Grouped(repeated, [each.most_contents for each in events.values()], problems.all(), linked)
-
-
-def events_in(folder: Path) -> Path:
-    """Returns where the events in ``Work.grouped`` or ``Work.linked`` are."""
-    return folder / "events"
-
-
-def documents_in(folder: Path) -> Path:
-    """Returns where the documents beside these events are."""
-    return folder / "documents"
 
 
 def representatives(linked: Iterable[frozenset[str]]) -> dict[str, str]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping, Sequence, Set
+from collections.abc import Callable, Iterator, Sequence, Set
 from typing import TypeVar, TypeVarTuple, Unpack
 
 from tandem.verify.expected import Numbers, combinations
@@ -43,9 +43,9 @@ class ParallelVerification:
         """Reads records that were not read before; see ``Intake.take``."""
         self._rounds += 1
         found: list[Chunk] = []
-        for number, stream in enumerate(self._work.declared.streams):
-            name = f"{self._rounds:06}-{number:03}"
-            found += chunks(stream.topic, number, starts[stream.topic], ends[stream.topic], name, self._work.chunk)
+        for stream in self._work.declared.streams:
+            name = f"{self._rounds:06}-{stream.name}"
+            found += chunks(stream.topic, starts[stream.topic], ends[stream.topic], name, self._work.chunk)
         tasks = ((self._work, chunk, unknown_then) for chunk in found)
         with self._progress.step("reading records", sum(chunk.offsets for chunk in found)) as advance:
             for read in self._workers.each(read_records, tasks):
@@ -55,36 +55,23 @@ class ParallelVerification:
     def watermark_ms(self) -> int:
         """Returns the watermark that the records imply."""
         work = self._work
-        unknown: dict[int, int] = {}
         if work.round.exists():
             # Files that stay would be appended to.
             shutil.rmtree(work.round)
-        for read in self._read:
-            if read.unknown_ms is not None:
-                number = read.chunk.stream
-                unknown[number] = max(read.unknown_ms, unknown.get(number, read.unknown_ms))
-        self._watermark_ms = merge_steps(
-            work.steps,
-            len(work.declared.streams),
-            unknown,
-            work.round,
-            lateness_seconds=work.lateness_seconds,
-        )
+        streams = [stream.name for stream in work.declared.streams]
+        self._watermark_ms = merge_steps(work.steps, streams, work.round, lateness_seconds=work.lateness_seconds)
         return self._watermark_ms
 
-    def report(
-        self, starts: Offsets, ends: Offsets, beginnings: Mapping[str, Mapping[int, int]], dropped_as_late: int | None
-    ) -> Report:
+    def report(self, ends: Offsets, beginnings: Ends, dropped_as_late: int | None) -> Report:
         """Returns the comparison; see ``compare.compare``.
 
         Args:
-            starts: the offset of the first dead letter in each partition.
-            ends: the offset after the last one.
+            ends: the offset after the last dead letter in each partition.
             beginnings: the first available offset, by topic and partition.
             dropped_as_late: the number of records that the job dropped as late; None if unknown.
         """
         work, problems = self._work, Problems()
-        self._read_stored(starts, ends)
+        self._read_stored(beginnings[work.declared.dead_letter_topic], ends)
         parts = range(work.parts)
         grouped = list(self._each("grouping", group, [(work, part) for part in parts]))
         for found in self._each("dead letters", compare_letters_of, [(work, part, beginnings) for part in parts]):
@@ -115,7 +102,7 @@ class ParallelVerification:
     def _read_stored(self, starts: Offsets, ends: Offsets) -> None:
         """Reads dead letters and documents."""
         work = self._work
-        letters = chunks(work.declared.dead_letter_topic, -1, starts, ends, "letters", work.chunk)
+        letters = chunks(work.declared.dead_letter_topic, starts, ends, "letters", work.chunk)
         deque(self._each("reading dead letters", read_letters, [(work, chunk) for chunk in letters]), 0)
         with work.sources.documents() as documents:
             tasks = [
@@ -142,10 +129,10 @@ class ParallelVerification:
     def _streams(self, grouped: Sequence[Grouped], compared: Sequence[Compared]) -> dict[str, RecordCounts]:
         """Returns the outcomes of each stream's records."""
         streams = {}
-        for number, stream in enumerate(self._work.declared.streams):
+        for stream in self._work.declared.streams:
             counts = RecordCounts()
             for read in self._read:
-                if read.chunk.stream == number:
+                if read.chunk.topic == stream.topic:
                     counts.update(read.counts)
             counts["repeated"] += sum(each.repeated[stream.name] for each in grouped)
             for each in compared:
