@@ -13,11 +13,11 @@ from bson import encode
 
 from tandem.catalog import PipelineLocation
 from tandem.verify.mongo_documents import Range
-from tandem.verify.parallel.sources import EncodedDocuments
-from tandem.verify.parallel.verification import ParallelVerification
+from tandem.verify.parallel.parallel_verification import ParallelVerification
 from tandem.verify.parallel.work import Work
-from tandem.verify.progress import OnProgress, Progress, nothing
+from tandem.verify.parallel.worker_sources import EncodedDocuments
 from tandem.verify.report import Report
+from tandem.verify.step_progress import OnProgress, Progress, nothing
 from tandem.verify.topics import Offsets, TopicRecord
 
 

@@ -350,6 +350,21 @@ def test_a_batch_that_is_committed_while_a_control_record_is_noted_is_not_forgot
     assert (clock.newest, clock.sent) == (40.0, STARTED + 31 - TOLERANCE)
 
 
+def test_after_an_error_control_records_are_sent_after_the_idle_timeout(monkeypatch: pytest.MonkeyPatch) -> None:
+    beat = Beat(monkeypatch, waits=True)
+    beat.finds_nothing(100)
+    seconds = [1000.0]
+    monkeypatch.setattr(time, "monotonic", lambda: seconds[0])
+    working = beat.kafka.partitionsFor
+    monkeypatch.setattr(beat.kafka, "partitionsFor", lambda _: [][0])
+    beat.control_sender.send_due()
+    monkeypatch.setattr(beat.kafka, "partitionsFor", working)
+    for passed, topics in ((29.0, set()), (30.0, {ORDERS.topic, PAYMENTS.topic})):
+        seconds[0] = 1000.0 + passed
+        beat.control_sender.send_due()
+        assert set(beat.kafka.sent) == topics
+
+
 REPORTED = {
     "checkpoint": "mine",
     "batch": 7,

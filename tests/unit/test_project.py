@@ -20,8 +20,8 @@ from tandem import __version__, checkout, container_files
 from tandem.cli.app import app
 from tandem.errors import DISTRIBUTION, EnvironmentNotReadyError, TandemError, UsageError
 from tandem.platforms import doctor
-from tandem.platforms.compose.folder import project_folder, renewed_folder
 from tandem.platforms.compose.mounts import check_mounts
+from tandem.platforms.compose.project_folder import project_folder, renewed_folder
 from tandem.scaffold import project as scaffold
 from tandem.scaffold import upgrade
 from tandem.settings.load import load

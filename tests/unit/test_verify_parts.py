@@ -111,7 +111,7 @@ def test_only_rows_of_linked_keys_are_compared_together() -> None:
         sizes.append((given[1].name, sum(found.outcomes[ORDERS.name].values())))
         return found
 
-    with patch("tandem.verify.parallel.verification.compare_part", counted):
+    with patch("tandem.verify.parallel.parallel_verification.compare_part", counted):
         report = orders_payments(orders, payments, [fact(f"o{number}", f"p{number}") for number in range(200)], 20)
     # The second order of such a payment is still waiting for another one.
     assert [problem.kind for problem in report.problems] == ["conflicting"], report.problems
@@ -176,7 +176,7 @@ def test_without_linked_keys_such_a_payment_would_fail(two_orders: tuple[str, st
     """The negative control of the previous test."""
     orders = [order(number, identity) for number, identity in enumerate(two_orders)]
     payments = [payment(number, "p", of) for number, of in enumerate(two_orders)]
-    with patch("tandem.verify.parallel.verification.representatives", lambda _: {}):
+    with patch("tandem.verify.parallel.parallel_verification.representatives", lambda _: {}):
         assert not all(orders_payments(orders, payments, [fact(of, "p")]).ok for of in two_orders)
 
 

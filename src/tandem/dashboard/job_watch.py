@@ -12,6 +12,7 @@ from tandem.dashboard.mongo import Documents, milliseconds
 from tandem.dashboard.state import Batch, PipelineState
 from tandem.dashboard.telemetry.report_feed import ReportFeed
 from tandem.engine.declare.stream import PROGRESS_COLLECTION
+from tandem.verify.settle import newest_report
 
 _HISTORY = 120
 _AWAIT_MS = 500
@@ -47,14 +48,12 @@ class JobWatch(Watcher):
 
     def _catch_up(self) -> set[Any]:
         """Returns the ids of the reports of earlier batches."""
-        mine = {"pipeline": self._pipeline}
-        newest = self._database[PROGRESS_COLLECTION].find_one(mine, sort=[("$natural", -1)])
+        reports = self._database[PROGRESS_COLLECTION]
+        newest = newest_report(reports, self._pipeline)
         if newest is None:
             return set()
         batches = list(
-            self._database[PROGRESS_COLLECTION]
-            .find({**mine, "event": "batch"}, sort=[("$natural", -1)])
-            .limit(_HISTORY)
+            reports.find({"pipeline": self._pipeline, "event": "batch"}, sort=[("$natural", -1)]).limit(_HISTORY)
         )
         with self._state.lock:
             self._state.batches.clear()

@@ -19,7 +19,7 @@ _NO_NEWLINE = "\\ No newline at end of file\n"
 
 
 @dataclass(frozen=True)
-class Change:
+class FileChange:
     """A file whose text in the installed version differs from the project's.
 
     Attributes:
@@ -43,7 +43,7 @@ class Change:
         return "".join(line if line.endswith("\n") else f"{line}\n{_NO_NEWLINE}" for line in lines)
 
 
-def changes(folder: Path) -> list[Change]:
+def changes(folder: Path) -> list[FileChange]:
     """Returns what differs since the user last saw it.
 
     A deleted file stays deleted. A file that only the user changed is left out.
@@ -57,11 +57,11 @@ def changes(folder: Path) -> list[Change]:
         before, known = text_of(folder / path), known_files.get(path)
         if before == after or digest(after) == known or (before is None and known):
             continue
-        found.append(Change(path, before, after, kept=before is not None and digest(before) != known))
+        found.append(FileChange(path, before, after, kept=before is not None and digest(before) != known))
     return found
 
 
-def apply(folder: Path, found: list[Change]) -> None:
+def apply(folder: Path, found: list[FileChange]) -> None:
     """Writes the files that the user did not change, and records all as seen.
 
     Raises:

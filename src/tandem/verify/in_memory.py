@@ -10,8 +10,8 @@ from tandem.verify.compare import compare
 from tandem.verify.expected import Documents
 from tandem.verify.intake import Intake
 from tandem.verify.oracle import Oracle
-from tandem.verify.progress import Progress, counted
 from tandem.verify.report import Report
+from tandem.verify.step_progress import Progress, counted
 from tandem.verify.topics import Ends, Offsets, TopicReader
 from tandem.verify.watermark import Watermark, sweep
 

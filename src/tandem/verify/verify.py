@@ -14,14 +14,14 @@ from tandem.verify.in_memory import InMemoryVerification
 from tandem.verify.intake import unknown_schema_keys
 from tandem.verify.mongo_documents import MongoDocuments, database_as_numbers
 from tandem.verify.oracle import division_of, load_oracle
-from tandem.verify.parallel.folder import temporary_folder
-from tandem.verify.parallel.sources import KafkaAndMongo
-from tandem.verify.parallel.verification import ParallelVerification
+from tandem.verify.parallel.parallel_verification import ParallelVerification
+from tandem.verify.parallel.temporary_folder import temporary_folder
 from tandem.verify.parallel.work import Work, parts_for
+from tandem.verify.parallel.worker_sources import KafkaAndMongo
 from tandem.verify.parallel.workers import Workers
-from tandem.verify.progress import OnProgress, Progress, nothing
 from tandem.verify.report import Report
-from tandem.verify.settle import Problem, await_settled
+from tandem.verify.settle import FindProblem, await_settled
+from tandem.verify.step_progress import OnProgress, Progress, nothing
 from tandem.verify.topics import Ends, TopicReader, check_uncompacted
 
 # Fewer records need at most 1 GB in one process, which takes less processor time.
@@ -32,7 +32,7 @@ def verify(
     settings: Settings,
     *,
     settle_deadline_s: float,
-    problem: Problem = lambda: None,
+    problem: FindProblem = lambda: None,
     progress: OnProgress = nothing,
     parallel_from: int = _PARALLEL_FROM,
 ) -> Report:
@@ -99,7 +99,7 @@ class _Verification:
         self._read_to: Ends = {reader.topic: self._beginnings[reader.topic] for reader in self._topics}
         self._records = self._new_records(parallel_from)
 
-    def once(self, deadline_s: float, problem: Problem) -> tuple[Report, bool]:
+    def once(self, deadline_s: float, problem: FindProblem) -> tuple[Report, bool]:
         """Returns a report, and whether the topics grew meanwhile."""
         pipeline, ends = self._settings.pipeline, self._ends()
         unknown_then: Set[bytes] = frozenset()

@@ -16,6 +16,7 @@ from py4j.protocol import Py4JJavaError
 from pyspark.sql import SparkSession
 from pyspark.sql.streaming.listener import QueryIdleEvent, StreamingQueryProgress
 
+from tandem.engine.declare.iso_time import iso_time
 from tandem.engine.declare.job_config import JobConfig
 from tandem.engine.declare.stream import PROGRESS_COLLECTION, STATE_OPERATORS
 from tandem.engine.read.kafka_source import CONTROL, EVENTS, NEWEST, OLDEST, REJECTED
@@ -278,4 +279,4 @@ def milliseconds_of(time: str) -> int:
 
 
 def _date(moment: datetime) -> dict[str, str]:
-    return {"$date": moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")}
+    return {"$date": iso_time(moment)}

@@ -13,7 +13,7 @@ from bson import decode
 from tandem.errors import TandemError
 from tandem.verify.dead_letters import compare_letters
 from tandem.verify.events import Events
-from tandem.verify.expected import Numbers, Question, answer
+from tandem.verify.expected import Numbers, OracleCall, compare_events
 from tandem.verify.intake import Letter
 from tandem.verify.mongo_documents import AS_NUMBERS
 from tandem.verify.oracle import Document, EventId, Expectation
@@ -85,8 +85,8 @@ def compare_part(
     documents: dict[str, list[dict[str, Any]]] = {name: [] for name in work.collections}
     for _, number, encoded in _unlinked(work, DOCUMENTS, folder, part, linked):
         documents[work.collections[number]].append(decode(encoded, AS_NUMBERS))
-    question = Question(_checked(work), work.collections, work.parameters, watermark_ms, combinations)
-    found = answer(question, list(events.values()), _PartDocuments(documents), late, unprocessed)
+    call = OracleCall(_checked(work), work.collections, work.parameters, watermark_ms, combinations)
+    found = compare_events(call, list(events.values()), _PartDocuments(documents), late, unprocessed)
     problems = Problems()
     for differences in found.differences.values():
         differences.add_to(problems)

@@ -12,10 +12,10 @@ from tandem.verify.compare import counts_of
 from tandem.verify.intake import Intake
 from tandem.verify.mongo_documents import Range
 from tandem.verify.oracle import EventId
-from tandem.verify.parallel.sources import Sources
 from tandem.verify.parallel.spill import Spill, part_of
 from tandem.verify.parallel.steps import write_steps
 from tandem.verify.parallel.work import Work
+from tandem.verify.parallel.worker_sources import Sources
 from tandem.verify.reference import Fields
 from tandem.verify.topics import Offsets, TopicRecord
 from tandem.verify.watermark import Arrival

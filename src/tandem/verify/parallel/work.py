@@ -9,7 +9,7 @@ from typing import Any, cast
 
 from tandem.catalog import Declaration, PipelineLocation, declared_by
 from tandem.verify.oracle import Division, Oracle, division_of, load_oracle
-from tandem.verify.parallel.sources import Sources
+from tandem.verify.parallel.worker_sources import Sources
 
 # A worker keeps one part in memory at a time, and each record about twice.
 _RECORDS_IN_A_PART = 50_000

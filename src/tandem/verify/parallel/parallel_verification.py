@@ -15,8 +15,8 @@ from tandem.verify.parallel.spill import part_of
 from tandem.verify.parallel.steps import merge_steps
 from tandem.verify.parallel.work import Work
 from tandem.verify.parallel.workers import Workers
-from tandem.verify.progress import Progress, counted
 from tandem.verify.report import Problems, RecordCounts, Report
+from tandem.verify.step_progress import Progress, counted
 from tandem.verify.topics import Ends, Offsets
 from tandem.verify.totals import Totals, report_of
 
