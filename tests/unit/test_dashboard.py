@@ -277,7 +277,7 @@ def test_each_driver_is_one_start(declaration: ShownPipeline) -> None:
     watch = JobWatch({}, "a", state, ReportFeed(lambda *_: None))  # type: ignore[arg-type]
     report = {"event": "idle", "at": DatetimeMS(1), "batch": 1, "input_rows": 0}
     for run in ("first", "first", "second", "second"):
-        watch._take({**report, "run": run}, NOW)  # noqa: SLF001  # as the change stream does
+        watch.take({**report, "run": run}, NOW)
     text = generate_latest(registry(lambda: [(state, declaration)])).decode()
     assert 'tandem_job_starts_total{pipeline="orders_payments"} 2.0' in text
 

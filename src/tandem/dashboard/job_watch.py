@@ -43,7 +43,7 @@ class JobWatch(Watcher):
                 change = stream.try_next()
                 if change is not None:
                     report = change["fullDocument"]
-                    self._take(report, time.monotonic(), known=report["_id"] in known)
+                    self.take(report, time.monotonic(), known=report["_id"] in known)
                     self._feed.take(report)
 
     def _catch_up(self) -> set[Any]:
@@ -60,11 +60,18 @@ class JobWatch(Watcher):
             self._state.batches.extend(_batch(document) for document in reversed(batches))
         # Only its own date tells the age of an earlier report.
         age = max(0.0, time.time() - (milliseconds(newest["at"]) or 0) / 1000)
-        self._take(newest, time.monotonic() - age, known=True)
+        self.take(newest, time.monotonic() - age, known=True)
         self._feed.catch_up(batches, newest)
         return {document["_id"] for document in batches}
 
-    def _take(self, report: dict[str, Any], heard_at: float, *, known: bool = False) -> None:
+    def take(self, report: dict[str, Any], heard_at: float, *, known: bool = False) -> None:
+        """Adds a report to the state.
+
+        Args:
+            report: the report.
+            heard_at: when the job wrote it, by the monotonic clock.
+            known: whether its batch is in the state already.
+        """
         state = self._state
         with state.lock:
             moved = state.progress is None or _reached(state.progress) != _reached(report)

@@ -86,7 +86,7 @@ def recorded(folder: Path) -> tuple[str, Mapping[str, str]]:
         record = parse_json(text)
         name, version = str(record["name"]), str(record["version"])
         files = {str(path): str(value) for path, value in record["files"].items()}
-        is_newer = _release(version) > _release(__version__)
+        is_newer = release_of(version) > release_of(__version__)
     except (ValueError, TypeError, KeyError, AttributeError):
         raise UsageError(f"{file} is not a record of `tandem init`", hint=f"`git checkout {RECORD}`") from None
     if is_newer:
@@ -97,6 +97,6 @@ def recorded(folder: Path) -> tuple[str, Mapping[str, str]]:
     return name, files
 
 
-def _release(version: str) -> list[int]:
+def release_of(version: str) -> list[int]:
     """Returns the numbers of a version, without those of a pre-release."""
     return [int(number) for number in re.findall(r"[0-9]+", re.split(r"[^0-9.]", version)[0])]
