@@ -25,6 +25,7 @@ from tandem.verify.parallel.comparing import compare_part
 from tandem.verify.parallel.grouping import representatives
 from tandem.verify.parallel.spill import Spill, part_of, rows_of
 from tandem.verify.parallel.steps import Watermarks, merge_steps, write_steps
+from tandem.verify.parallel.work import Rows
 from tandem.verify.report import Report
 from tandem.verify.topics import TopicRecord
 from tandem.verify.watermark import Arrival, sweep
@@ -104,19 +105,19 @@ def test_only_rows_of_linked_keys_are_compared_together() -> None:
     orders = [order(number, f"o{number}") for number in range(200)]
     payments = [payment(number, f"p{number}", f"o{number}") for number in range(200)]
     payments += [payment(200 + number, f"p{number}", f"o{number + 1}") for number in range(0, 40, 2)]
-    sizes: list[tuple[str, int]] = []
+    sizes: list[tuple[Rows, int]] = []
 
     def counted(*given: Any) -> Any:
         found = compare_part(*given)
-        sizes.append((given[1].name, sum(found.outcomes[ORDERS.name].values())))
+        sizes.append((given[1], sum(found.outcomes[ORDERS.name].values())))
         return found
 
     with patch("tandem.verify.parallel.parallel_verification.compare_part", counted):
         report = orders_payments(orders, payments, [fact(f"o{number}", f"p{number}") for number in range(200)], 20)
     # The second order of such a payment is still waiting for another one.
     assert [problem.kind for problem in report.problems] == ["conflicting"], report.problems
-    assert sum(size for name, size in sizes if name == "linked") == 40
-    assert sum(size for name, size in sizes if name == "grouped") == 160
+    assert sum(size for kind, size in sizes if kind is Rows.LINKED) == 40
+    assert sum(size for kind, size in sizes if kind is Rows.GROUPED) == 160
     assert max(size for _, size in sizes) < 25
 
 

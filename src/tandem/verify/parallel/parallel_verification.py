@@ -13,7 +13,7 @@ from tandem.verify.parallel.grouping import Grouped, group, representatives
 from tandem.verify.parallel.reading import Chunk, Read, chunks, read_documents, read_letters, read_records
 from tandem.verify.parallel.spill import part_of
 from tandem.verify.parallel.steps import merge_steps
-from tandem.verify.parallel.work import Work
+from tandem.verify.parallel.work import Rows, Work
 from tandem.verify.parallel.workers import Workers
 from tandem.verify.report import Problems, RecordCounts, Report
 from tandem.verify.step_progress import Progress, counted
@@ -55,11 +55,13 @@ class ParallelVerification:
     def watermark_ms(self) -> int:
         """Returns the watermark that the records imply."""
         work = self._work
-        if work.round.exists():
+        if work.rows(Rows.ROUND).exists():
             # Files that stay would be appended to.
-            shutil.rmtree(work.round)
+            shutil.rmtree(work.rows(Rows.ROUND))
         streams = [stream.name for stream in work.declared.streams]
-        self._watermark_ms = merge_steps(work.steps, streams, work.round, lateness_seconds=work.lateness_seconds)
+        self._watermark_ms = merge_steps(
+            work.rows(Rows.STEPS), streams, work.rows(Rows.ROUND), lateness_seconds=work.lateness_seconds
+        )
         return self._watermark_ms
 
     def report(self, ends: Offsets, beginnings: Ends, dropped_as_late: int | None) -> Report:
@@ -118,10 +120,10 @@ class ParallelVerification:
         linked: list[dict[str, str]] = [{} for _ in range(work.parts)]
         for key, representative in representatives(link for found in grouped for link in found.linked).items():
             linked[part_of(key, work.parts)][key] = representative
-        tasks = [(work, work.grouped, part, watermark_ms, tried, keys) for part, keys in enumerate(linked)]
+        tasks = [(work, Rows.GROUPED, part, watermark_ms, tried, keys) for part, keys in enumerate(linked)]
         compared = list(self._each("comparing", compare_part, tasks))
         parts = {part_of(representative, work.parts) for keys in linked for representative in keys.values()}
-        again = [(work, work.linked, part, watermark_ms, tried, dict[str, str]()) for part in parts]
+        again = [(work, Rows.LINKED, part, watermark_ms, tried, dict[str, str]()) for part in parts]
         if again:
             compared += self._each("comparing linked keys", compare_part, again)
         return compared

@@ -14,7 +14,7 @@ from tandem.verify.mongo_documents import Range
 from tandem.verify.oracle import EventId
 from tandem.verify.parallel.spill import Spill, part_of
 from tandem.verify.parallel.steps import write_steps
-from tandem.verify.parallel.work import Work
+from tandem.verify.parallel.work import Rows, Work
 from tandem.verify.parallel.worker_sources import Sources
 from tandem.verify.reference import Fields
 from tandem.verify.topics import Offsets, TopicRecord
@@ -22,9 +22,9 @@ from tandem.verify.watermark import Arrival
 
 # When an event arrived for the first time, and its time then. Without one, it was rejected as of an unknown schema.
 First = tuple[int | None, int]
-# A row of ``Work.records``: the event, its contents and its arrival.
+# A row of ``Rows.RECORDS``: the event, its contents and its arrival.
 EventRow = tuple[EventId, list[Fields], First | None]
-# A row of ``Work.stored``: the event that a document names, None without one; the collection's number, and the BSON.
+# A row of ``Rows.STORED``: the event that a document names, None without one; the collection's number, and the BSON.
 DocumentRow = tuple[EventId | None, int, bytes]
 
 
@@ -99,7 +99,7 @@ def read_records(work: Work, chunk: Chunk, unknown_then: Set[bytes]) -> Read:
                 break
             name = f"{chunk.name}-{number:06}"
             _write(work, name, intake)
-            write_steps(work.steps / stream.name / name, intake.arrivals)
+            write_steps(work.rows(Rows.STEPS) / stream.name / name, intake.arrivals)
             counts.update(counts_of(intake))
             unknown_then_count += len(intake.unknown_then)
     return Read(chunk, counts, unknown_then_count)
@@ -107,7 +107,7 @@ def read_records(work: Work, chunk: Chunk, unknown_then: Set[bytes]) -> Read:
 
 def read_letters(work: Work, chunk: Chunk) -> None:
     """Reads a chunk of the dead letters."""
-    with Spill(work.letters, chunk.name) as letters:
+    with Spill(work.rows(Rows.LETTERS), chunk.name) as letters:
         for letter in chunk.records(work.sources):
             letters.add(part_of(letter.key or b"", work.parts), tuple(letter))
 
@@ -122,7 +122,7 @@ def read_documents(work: Work, number: int, name: str, within: Range) -> None:
         within: the range.
     """
     division, collection = work.division, work.collections[number]
-    with work.sources.documents() as documents, Spill(work.stored, name) as stored:
+    with work.sources.documents() as documents, Spill(work.rows(Rows.STORED), name) as stored:
         for identity, encoded in documents.encoded(collection, within):
             event = division.event(collection, identity) if type(identity) is str else None
             row: DocumentRow = (event, number, encoded)
@@ -132,7 +132,7 @@ def read_documents(work: Work, number: int, name: str, within: Range) -> None:
 def _write(work: Work, name: str, intake: Intake) -> None:
     """Writes the events and the dead letters of records."""
     firsts = _first_arrivals(intake.arrivals)
-    with Spill(work.records, name) as events, Spill(work.due, name) as due:
+    with Spill(work.rows(Rows.RECORDS), name) as events, Spill(work.rows(Rows.DUE), name) as due:
         for identity in intake.accepted:
             event = (intake.stream.name, identity)
             row: EventRow = (event, intake.contents(identity), firsts.get(identity))
