@@ -83,5 +83,8 @@ def sweep(arrivals: Iterable[Arrival], streams: Iterable[str], *, lateness_secon
 
 
 def minimum(newest: Iterable[int | None], lateness_ms: int) -> int:
-    """Returns the watermark of the streams' newest event times, in milliseconds; 0 while a stream has no event."""
+    """Returns the watermark of the streams' newest event times, in milliseconds.
+
+    It is 0 while a stream has no event.
+    """
     return min((0 if ms is None else ms - lateness_ms for ms in newest), default=0)

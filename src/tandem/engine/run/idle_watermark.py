@@ -175,7 +175,10 @@ class ControlRecordSender:
             self._looked_at = datetime.fromisoformat(event.timestamp).timestamp()
 
     def send_due(self) -> None:
-        """Sends the control records that are due; after an error, again only after the idle timeout."""
+        """Sends the control records that are due.
+
+        After an error, it sends nothing until the idle timeout has passed.
+        """
         if time.monotonic() < self._next_attempt:
             return
         try:

@@ -11,9 +11,10 @@ from pyspark.sql import SparkSession
 
 
 def side_by_side(threads: Executor, session: SparkSession, tasks: Sequence[Callable[[], Any]]) -> list[Any]:
-    """Runs tasks in parallel; returns their results when all have ended, even if one failed.
+    """Runs tasks in parallel; returns their results.
 
-    A task that outlived a failed one would work on a batch that is gone.
+    It returns when all have ended, even if one failed. A task that outlived a failed one would work on a batch that is
+    gone.
 
     Args:
         threads: an executor with at least one thread for each task.
