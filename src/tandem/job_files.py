@@ -121,8 +121,6 @@ def write_job_files(
     local = _LOCAL_CHECKPOINT if checkpoint.startswith("file:") else {}
     own = with_limits({**local, **spark, **settings.spark})
     own[_JAVA_OPTIONS] = f"{own[_JAVA_OPTIONS]} {quoted(logging_option(folder / 'log4j2.properties'))}"
-    # Spark puts this folder on the class path. It must be empty for Java's class archives.
-    (folder / "empty").mkdir(exist_ok=True)
     _replace(folder / "spark.conf", java_properties(own))
     _replace(folder / "log4j2.properties", _LOG4J + LOG_LAYOUTS[settings.log.format])
     config = replace(job_config(settings, checkpoint), failure_file=failure_file)
@@ -190,7 +188,7 @@ def driver_environment(folder: Path, spark: Mapping[str, str]) -> dict[str, str]
     """
     options = [word for name, value in spark.items() for word in ("--conf", f"{name}={value}")]
     arguments = ("--properties-file", str(folder / "spark.conf"), *options, "pyspark-shell")
-    return {"SPARK_CONF_DIR": str(folder / "empty"), "PYSPARK_SUBMIT_ARGS": shlex.join(arguments)}
+    return {"PYSPARK_SUBMIT_ARGS": shlex.join(arguments)}
 
 
 def job_config(settings: Settings, checkpoint: str) -> JobConfig:

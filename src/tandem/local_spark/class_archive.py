@@ -31,12 +31,17 @@ class ClassArchive:
         java: the driver's Java.
         jars: the class path: Spark's folder of jars, and Tandem's jars. Java silently ignores an archive for another
             class path, so the archive's name depends on it.
+
+    Attributes:
+        spark_conf: the value of ``SPARK_CONF_DIR``: an empty folder. Spark puts it on the class path, so all drivers
+            that share the archive need the same.
     """
 
     def __init__(self, cache: Path, java: Java, jars: Sequence[Path]) -> None:
         self._ahead_of_time = java.version >= _AHEAD_OF_TIME
+        self.spark_conf = cache / "empty"
         seen = [(str(jar), jar.stat().st_mtime_ns) for jar in jars]
-        key = (str(java.home), java.build, seen)
+        key = (str(java.home), java.build, str(self.spark_conf), seen)
         digest = hashlib.sha256(repr(key).encode()).hexdigest()[:16]
         self._folder = cache / "classes"
         self._file = self._folder / f"spark-{digest}.{'aot' if self._ahead_of_time else 'jsa'}"
@@ -58,6 +63,7 @@ class ClassArchive:
         self._recording = False
         try:
             self._folder.mkdir(parents=True, exist_ok=True)
+            self.spark_conf.mkdir(exist_ok=True)
             self._draft.unlink(missing_ok=True)
             if self._file.exists():
                 # The modification time shows that it is in use.

@@ -76,6 +76,7 @@ class LocalSpark:
             PYSPARK_PYTHON=sys.executable,
             PYTHONUNBUFFERED="1",
             SPARK_LOCAL_IP="127.0.0.1",
+            SPARK_CONF_DIR=str(self.archive.spark_conf),
             SPARK_SUBMIT_OPTS=self.archive.options(record=record),
         )
         return settings.location.variables(variables)

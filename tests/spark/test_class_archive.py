@@ -1,0 +1,55 @@
+"""Java's class archive with a real Java: it is silently ignored unless the class path is the recorded one."""
+
+from __future__ import annotations
+
+import shlex
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from tandem.artifacts.ivy import spark_jars
+from tandem.local_spark.local_spark import LocalSpark, configure
+from tandem.settings.load import load
+from tandem.settings.model import Settings
+
+ARCHIVED = "source: shared objects file (top)"
+
+
+@pytest.fixture
+def settings(tmp_path: Path) -> Settings:
+    """Settings with a cache of their own, which has the jars."""
+    found = load("embedded")
+    cache = tmp_path / "cache"
+    cache.mkdir()
+    LocalSpark.find(found)
+    (cache / "jars").symlink_to(found.cache_dir / "jars")
+    return found.model_copy(update={"cache_dir": cache})
+
+
+def archived_classes(settings: Settings, folder: Path, *, record: bool = False, **variables: str) -> int:
+    """Starts the Java of a driver, and returns the number of classes that it takes from the archive."""
+    spark = LocalSpark.find(settings)
+    configure(settings, folder, folder)
+    loaded = folder / "loaded.txt"
+    environment = {**spark.prepare(settings, folder, record=record), **variables}
+    environment["SPARK_SUBMIT_OPTS"] += f" -Xlog:class+load=info:file={loaded}"
+    *options, _ = shlex.split(environment["PYSPARK_SUBMIT_ARGS"])
+    program = spark_jars().parent / "bin" / "spark-submit"
+    subprocess.run([program, *options, "--version"], env=environment, check=True, capture_output=True, timeout=120)
+    spark.archive.keep()
+    return loaded.read_text().count(ARCHIVED)
+
+
+def test_drivers_with_other_folders_use_the_archive_of_the_first(settings: Settings, tmp_path: Path) -> None:
+    """A job, its check before a start and another environment have a folder each, and share the archive."""
+    assert archived_classes(settings, tmp_path / "first", record=True) == 0
+    assert archived_classes(settings, tmp_path / "second") > 500
+
+
+def test_another_folder_on_the_class_path_makes_java_ignore_the_archive(settings: Settings, tmp_path: Path) -> None:
+    """This is why ``SPARK_CONF_DIR`` is the same everywhere."""
+    archived_classes(settings, tmp_path / "first", record=True)
+    other = tmp_path / "other"
+    other.mkdir()
+    assert archived_classes(settings, tmp_path / "second", SPARK_CONF_DIR=str(other)) == 0
