@@ -22,7 +22,7 @@ from opentelemetry.proto.trace.v1.trace_pb2 import ResourceSpans, ScopeSpans, Sp
 from structlog.testing import capture_logs
 
 from tandem import __version__
-from tandem.catalog import ShownPipeline, declared_by, find
+from tandem.catalog import Declaration, declared_by, find
 from tandem.dashboard.declaration import declared
 from tandem.dashboard.prometheus import registry
 from tandem.dashboard.state import PipelineState
@@ -234,7 +234,7 @@ def test_datasets_have_the_names_and_fields_that_openlineage_specifies() -> None
             "mongo": {"uri": "mongodb://m.example:27018,n.example/?replicaSet=r", "database": "mart"},
         },
     )
-    found = datasets_of(settings, ShownPipeline((stream,), "dead", collections, (), None))
+    found = datasets_of(settings, Declaration((stream,), "dead", collections, (), None))
     (topic,) = found.inputs
     assert (topic.namespace, topic.name) == ("kafka://a.example:9092", "sales_v1")
     facts, anything, dead = found.outputs
