@@ -46,7 +46,7 @@ def readings(settings: Settings) -> dict[str, Reading]:
         TandemError: a service does not run.
     """
     if settings.backend == "compose":
-        return {name: _of_container(each) for name, each in _containers(settings).items()}
+        return {name: reading_of_container(each) for name, each in _containers(settings).items()}
     return {name: reading_of(group) for name, group in _groups(Layout(settings.home)).items()}
 
 
@@ -68,7 +68,8 @@ def memory_of(process: psutil.Process) -> int:
 
 def memory_figure(settings: Settings) -> str:
     """Returns the name of the memory figure in an environment's readings."""
-    return "as docker stats" if settings.backend == "compose" else "PSS" if psutil.LINUX else "RSS"
+    own = "PSS" if psutil.LINUX else "RSS"
+    return f"as docker stats, {own} if the engine counts nothing" if settings.backend == "compose" else own
 
 
 @dataclass(frozen=True)
@@ -159,8 +160,11 @@ def _containers(settings: Settings) -> dict[str, Any]:
     return {name: each for name, each in found.items() if each.attrs["State"]["Running"]}
 
 
-def _of_container(container: Any) -> Reading:
-    return reading_of_stats(container.stats(stream=False, one_shot=True))
+def reading_of_container(container: Any) -> Reading:
+    """Returns the consumption of a container, by the engine's figures or by its processes."""
+    counted = reading_of_stats(container.stats(stream=False, one_shot=True))
+    # An engine without control groups counts nothing.
+    return counted if counted.seconds else reading_of(family(container.attrs["State"]["Pid"]))
 
 
 def reading_of_stats(stats: Mapping[str, Any]) -> Reading:

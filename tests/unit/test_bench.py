@@ -10,6 +10,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
+from unittest.mock import Mock
 
 import pytest
 from rich.console import Console
@@ -22,7 +23,7 @@ from tandem.verify.intake import Intake
 from tandem.verify.topics import TopicRecord
 from tandem_bench import full_state, run
 from tandem_bench.bulk_load import count
-from tandem_bench.consumption import Reading, family, reading_of, reading_of_stats
+from tandem_bench.consumption import Reading, family, reading_of, reading_of_container, reading_of_stats
 from tandem_bench.correctness import Judgement, judge
 from tandem_bench.load_generator import Seen, facts_seen, quantiles
 from tandem_bench.parts.containers import image_figures
@@ -321,6 +322,15 @@ def test_the_memory_of_a_container_is_that_of_docker_stats(droppable: str) -> No
     }
     assert reading_of_stats(stats) == Reading(2.5, 2000)
     assert reading_of_stats({**stats, "memory_stats": {"usage": 3000}}) == Reading(2.5, 3000)
+
+
+def test_an_engine_that_counts_nothing_is_not_believed() -> None:
+    """Docker without control groups reports zeros."""
+    container = Mock(attrs={"State": {"Pid": os.getpid()}})
+    container.stats.return_value = {"cpu_stats": {"cpu_usage": {"total_usage": 0}}, "memory_stats": {}}
+    found = reading_of_container(container)
+    assert found.seconds > 0
+    assert found.memory > 2**20
 
 
 def test_the_memory_of_processes_is_what_they_really_hold() -> None:
