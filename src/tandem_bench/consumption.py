@@ -161,7 +161,10 @@ def _containers(settings: Settings) -> dict[str, Any]:
 
 
 def reading_of_container(container: Any) -> Reading:
-    """Returns the consumption of a container, by the engine's figures or by its processes."""
+    """Returns the consumption of a container.
+
+    It uses the engine's figures, or else those of the container's processes.
+    """
     counted = reading_of_stats(container.stats(stream=False, one_shot=True))
     # An engine without control groups counts nothing.
     return counted if counted.seconds else reading_of(family(container.attrs["State"]["Pid"]))
