@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 import psutil
 
 from tandem.errors import EnvironmentNotReadyError, TandemError
-from tandem.platforms.compose.project import Project
+from tandem.platforms.compose.compose_project import Project
 from tandem.platforms.local_services.layout import JOB, SERVICES, Layout
 from tandem.settings.model import Settings
 from tandem.supervision.process import read_identity

@@ -1,4 +1,4 @@
-"""Runs the command line; the only place that maps errors to exit codes."""
+"""Runs the command line, and maps its errors to exit codes."""
 
 from __future__ import annotations
 

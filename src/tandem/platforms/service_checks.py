@@ -15,9 +15,9 @@ from pymongo import MongoClient
 from tandem.errors import TandemError
 from tandem.kafka_python import reader
 from tandem.platforms import provision
+from tandem.platforms.compose.compose_project import Project
 from tandem.platforms.compose.containers import Containers
 from tandem.platforms.compose.engine import find_engine
-from tandem.platforms.compose.project import Project
 from tandem.platforms.provision import (
     administrator,
     broker_time_fix,
