@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from confluent_kafka import Producer
+from kafka import KafkaConsumer
 
 from tandem.pipelines.orders_payments.streams import ORDERS, PAYMENTS
 from tandem.verify.reference import micros
@@ -49,3 +50,11 @@ def send_with_a_lagging_partition(bootstrap: str, pairs: int = 1000) -> None:
             foreign.produce(ORDERS.topic, order(name, time), partition=partition)
             foreign.produce(PAYMENTS.topic, payment(f"p-{name}", name, time), partition=partition)
         assert foreign.flush(30) == 0
+
+
+def dead_letters(bootstrap: str, topic: str) -> list[tuple[str, str]]:
+    """Returns code and detail of each dead letter."""
+    consumer = KafkaConsumer(topic, bootstrap_servers=bootstrap, auto_offset_reset="earliest", consumer_timeout_ms=5000)
+    found = [{name: value.decode() for name, value in record.headers} for record in consumer]
+    consumer.close()
+    return [(headers["error"], headers["detail"]) for headers in found]

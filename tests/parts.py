@@ -13,11 +13,11 @@ from bson import encode
 
 from tandem.catalog import PipelineLocation
 from tandem.verify.mongo_documents import Range
-from tandem.verify.parallel.sources import EncodedDocuments
-from tandem.verify.parallel.verification import ParallelVerification
+from tandem.verify.parallel.parallel_verification import ParallelVerification
 from tandem.verify.parallel.work import Work
-from tandem.verify.progress import OnProgress, Progress, nothing
+from tandem.verify.parallel.worker_sources import EncodedDocuments
 from tandem.verify.report import Report
+from tandem.verify.step_progress import OnProgress, Progress, nothing
 from tandem.verify.topics import Offsets, TopicRecord
 
 
@@ -113,6 +113,7 @@ def report_in_parts(
             for topic, offsets in ends.items()
         }
         letters = sources.ends(dead_letter_topic)
+        begins = {dead_letter_topic: dict.fromkeys(letters, 0), **(beginnings or {})}
         for number in range(1, rounds + 1):
             grown = {
                 topic: {each: start + (ends[topic][each] - start) * number // rounds for each, start in offsets.items()}
@@ -121,5 +122,5 @@ def report_in_parts(
             verification.take(read_to, grown, unknown_then)
             read_to = grown
             verification.watermark_ms()
-            report = verification.report(dict.fromkeys(letters, 0), letters, beginnings or {}, dropped_as_late)
+            report = verification.report(letters, begins, dropped_as_late)
         return report

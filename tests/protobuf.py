@@ -10,7 +10,7 @@ from typing import Any
 from tandem.engine.declare.kind import Array, Kind, Map, Record, Timestamp
 from tandem.engine.declare.protobuf_schema import headers_of
 from tandem.engine.declare.wire_format import Frozen, prefix_of
-from tandem.engine.read.protobuf_records import Answer
+from tandem.engine.read.protobuf_records import ReadRecord
 from tandem.pipeline import FieldType, Protobuf, Stream
 from tandem.producer.protobuf_encoder import ProtobufEncoder, message_class
 from tandem.schema_registry.protobuf import descriptor_of
@@ -103,7 +103,7 @@ SALE: dict[str, Any] = {
 _TIME_0 = datetime(1970, 1, 1, tzinfo=UTC)
 
 
-def plain(fields: Mapping[str, Kind], answer: Answer) -> Any:
+def plain(fields: Mapping[str, Kind], answer: ReadRecord) -> Any:
     """Returns an answer of the engine's decoder as ``verify`` writes it: fields, or error and detail."""
     if answer.fields is None:
         return answer.error, answer.detail

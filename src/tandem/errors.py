@@ -1,8 +1,9 @@
-"""The errors that a user sees. Only ``cli.main`` maps their classes to exit codes."""
+"""The errors that a user sees, and the exit codes of programs that they end."""
 
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
 from functools import partial
 from typing import Any
 
@@ -53,3 +54,19 @@ class EnvironmentNotReadyError(TandemError):
     """Something that the command needs is missing: a program, a port, a service."""
 
     exit_code = 3
+
+
+def run_program(work: Callable[[], None]) -> int:
+    """Returns the exit code of a program without the command line's options.
+
+    It prints the error that ends the program, if it is a ``TandemError``.
+
+    Args:
+        work: what the program does.
+    """
+    try:
+        work()
+    except TandemError as error:
+        sys.stderr.write(f"error: {error}\nhint: {error.hint}\n")
+        return error.exit_code
+    return 0

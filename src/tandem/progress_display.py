@@ -8,7 +8,8 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from contextvars import ContextVar
-from typing import TypeVar
+from functools import wraps
+from typing import Concatenate, ParamSpec, TypeVar
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, ProgressColumn, Task, TextColumn
@@ -19,6 +20,7 @@ from tandem.polling import polled
 from tandem.waiting import wait_for
 
 T = TypeVar("T")
+Arguments = ParamSpec("Arguments")
 # Shorter work shows nothing.
 QUIET_S = 2.0
 LINE_INTERVAL_S = 10.0
@@ -204,21 +206,17 @@ def progress_hidden() -> Iterator[None]:
         yield
 
 
-def wait_shown(
-    what: str,
-    probe: Callable[[], T],
-    *,
-    deadline_s: float,
-    hint: str,
-    retry_on: tuple[type[Exception], ...] = (),
-    interval_s: float = 0.1,
-) -> T:
-    """Returns the probe's first result, and shows meanwhile how long the wait takes.
+def _shown(wait: Callable[Concatenate[str, Arguments], T]) -> Callable[Concatenate[str, Arguments], T]:
+    @wraps(wait)
+    def shown(what: str, /, *arguments: Arguments.args, **options: Arguments.kwargs) -> T:
+        with work_shown(f"waiting for {what}"):
+            return wait(what, *arguments, **options)
 
-    The arguments and errors are those of ``wait_for``.
-    """
-    with work_shown(f"waiting for {what}"):
-        return wait_for(what, probe, deadline_s=deadline_s, hint=hint, retry_on=retry_on, interval_s=interval_s)
+    return shown
+
+
+# Waits as ``wait_for`` does, and shows meanwhile how long the wait takes.
+wait_shown = _shown(wait_for)
 
 
 def numbers(row: Task) -> str:

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 import psutil
 
 from tandem.errors import EnvironmentNotReadyError, TandemError
-from tandem.platforms.compose.project import Project
+from tandem.platforms.compose.compose_project import Project
 from tandem.platforms.local_services.layout import JOB, SERVICES, Layout
 from tandem.settings.model import Settings
 from tandem.supervision.process import read_identity
@@ -161,7 +161,7 @@ def _containers(settings: Settings) -> dict[str, Any]:
 
 
 def reading_of_container(container: Any) -> Reading:
-    """Returns the consumption of a container, by the engine's figures or by its processes."""
+    """Returns a container's consumption, by the engine's figures or its processes."""
     counted = reading_of_stats(container.stats(stream=False, one_shot=True))
     # An engine without control groups counts nothing.
     return counted if counted.seconds else reading_of(family(container.attrs["State"]["Pid"]))

@@ -14,6 +14,7 @@ from typing import Any, Self
 
 from confluent_kafka import Producer
 
+from tandem.engine.declare.iso_time import iso_time
 from tandem.errors import TandemError
 from tandem.pipelines.orders_payments.streams import ORDERS, PAYMENTS
 from tandem.settings.model import KafkaSettings
@@ -89,7 +90,7 @@ class PlainLoad:
         began, number = time.monotonic(), 0
         delay = int(_PAID_AFTER_S * self._rate / _RECORDS)
         while not self._stop.wait(_TICK_S):
-            date = datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+            date = iso_time(datetime.now(UTC))
             due = int((time.monotonic() - began) * self._rate / _RECORDS)
             for each in range(number, due):
                 for topic, key, value in moment(self._name, each, delay, date):

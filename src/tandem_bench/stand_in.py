@@ -136,7 +136,7 @@ class StandIn:
             "watermark": watermark,
             "committed": committed,
             "durations_ms": _PHASES,
-            "state_rows": 0,
+            "state_events": 0,
             "state_bytes": 0,
             "streams": {},
             "error": None,

@@ -170,7 +170,7 @@ def test_the_jobs_lines_are_json_that_tandem_reads(stack: Stack) -> None:
     ]
     batches = [line for line in lines if line["message"] == "batch committed"]
     assert set(batches[-1]) == {
-        *("time", "severity", "logger", "message", "batch", "records", "late", "state_rows", "ms", "offsets")
+        *("time", "severity", "logger", "message", "batch", "records", "late", "state_events", "ms", "offsets")
     }
     assert f"batch={batches[0]['batch']} " in stack.tandem("logs", "job").stdout
 

@@ -21,7 +21,7 @@ SLACK = 1.5
 class Sample:
     """What the job holds at one moment."""
 
-    state_rows: int
+    state_events: int
     files: int
     memory_mib: int
 
@@ -31,7 +31,7 @@ def sample(arena: Arena) -> Sample:
     assert progress is not None
     pids = arena.backend.pids("job")
     return Sample(
-        state_rows=progress["state_rows"],
+        state_events=progress["state_events"],
         files=sum(1 for _ in arena.backend.checkpoint.rglob("*")),
         memory_mib=sum(psutil.Process(pid).memory_info().rss for pid in pids) >> 20,
     )
@@ -56,7 +56,7 @@ def test_soak(arena: Arena, request: pytest.FixtureRequest) -> None:
     # The first fifth is the start: the heap and the checkpoint fill up to what they keep.
     lasting = samples[len(samples) // 5 :]
     early, late = lasting[: len(lasting) // 2], lasting[len(lasting) // 2 :]
-    for name in ("state_rows", "files"):
+    for name in ("state_events", "files"):
         before, after = (max(getattr(each, name) for each in half) for half in (early, late))
         arena.note(f"{name}: at most {before}, later at most {after}")
         assert after <= SLACK * before, samples

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from kafka import KafkaConsumer, KafkaProducer
+from kafka import KafkaProducer
 from pymongo import MongoClient
 
 from tandem.pipeline import Avro
@@ -17,6 +17,9 @@ from tandem.producer.avro_encoder import AvroEncoder
 from tandem.scaffold import Format, write
 from tests import STATE
 from tests.environment import Environment
+from tests.foreign import dead_letters
+
+LETTERS = "parcels_dead_letter_v1"
 
 
 @pytest.fixture
@@ -57,19 +60,6 @@ def changed(schemas: Path, subject: str, number: int, **types: Any) -> None:
     (schemas / f"{subject}.v{number}.avsc").write_text(json.dumps(schema))
 
 
-def letters(environment: Environment) -> list[tuple[str, str]]:
-    """Returns code and detail of each dead letter."""
-    consumer = KafkaConsumer(
-        "parcels_dead_letter_v1",
-        bootstrap_servers=environment.bootstrap,
-        auto_offset_reset="earliest",
-        consumer_timeout_ms=5000,
-    )
-    found = [{name: value.decode() for name, value in record.headers} for record in consumer]
-    consumer.close()
-    return [(headers["error"], headers["detail"]) for headers in found]
-
-
 # The tutorial's pipeline with Avro runs in CI (test_readme).
 @pytest.mark.on_demand
 def test_schemas_change_while_the_topics_live(own: Path, environment: Environment) -> None:
@@ -77,7 +67,7 @@ def test_schemas_change_while_the_topics_live(own: Path, environment: Environmen
     assert "every record is accounted for" in environment.tandem("verify").stdout
     watermark = environment.status()["job"]["watermark"]
     now_ms = int(datetime.fromisoformat(watermark).timestamp() * 1000) + 60_000
-    before = letters(environment)
+    before = dead_letters(environment.bootstrap, LETTERS)
 
     schemas = own / "schemas"
     changed(schemas, "requests", 2, service=None)
@@ -109,7 +99,7 @@ def test_schemas_change_while_the_topics_live(own: Path, environment: Environmen
         answered = client["parcels"]["parcels_answered"]
         services = {each["request_id"]: each["service"] for each in answered.find({"duration_ms": 1000})}
     assert services.items() >= {("old", "cart"), ("removed", "unknown"), ("new", "cart")}
-    added = letters(environment)
+    added = dead_letters(environment.bootstrap, LETTERS)
     for letter in before:
         added.remove(letter)
     assert added.count(("wrong_type", "status: not of type integer")) == 3

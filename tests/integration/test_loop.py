@@ -342,8 +342,8 @@ def test_verify_gets_the_same_report_in_parts(running: Environment) -> None:
 
 
 def test_ranges_have_each_document_once(running: Environment, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("tandem.verify.mongo_documents._IN_A_RANGE", 50)
-    monkeypatch.setattr("tandem.verify.mongo_documents._SAMPLED", 10)
+    monkeypatch.setattr("tandem.verify.mongo_documents.DOCUMENTS_IN_A_RANGE", 50)
+    monkeypatch.setattr("tandem.verify.mongo_documents.SAMPLED_OF_A_RANGE", 10)
     ids = [
         kind(number) for number in range(200) for kind in (str, int, lambda n: {"n": n}, lambda n: ObjectId(f"{n:024}"))
     ]

@@ -18,7 +18,6 @@ from confluent_kafka.schema_registry.avro import AvroSerializer
 from confluent_kafka.schema_registry.json_schema import JSONSerializer
 from confluent_kafka.schema_registry.protobuf import ProtobufSerializer
 from confluent_kafka.serialization import MessageField, SerializationContext
-from kafka import KafkaConsumer
 from pymongo import MongoClient
 
 from tandem.engine.declare.wire_format import Frozen
@@ -28,11 +27,13 @@ from tandem.scaffold import Format, write
 from tandem.schema_registry.protobuf import descriptor_of
 from tests import STATE
 from tests.environment import Environment
+from tests.foreign import dead_letters
 from tests.registry import schema_registry
 
 pytestmark = pytest.mark.by_name
 PORT = 29_990
 REQUESTS, RESPONSES = "parcels_requests_v1", "parcels_responses_v1"
+LETTERS = "parcels_dead_letter_v1"
 MESSAGE = "parcels.Request"
 AVRO = f'Avro.registered(__package__, topic="{REQUESTS}")'
 PROTOBUF = f'Protobuf.registered(__package__, topic="{REQUESTS}", message="{MESSAGE}")'
@@ -147,19 +148,6 @@ def answered(environment: Environment) -> set[str]:
         return {each["request_id"] for each in client["parcels"]["parcels_answered"].find({"duration_ms": 1000})}
 
 
-def letters(environment: Environment) -> list[tuple[str, str]]:
-    """Returns code and detail of each dead letter."""
-    consumer = KafkaConsumer(
-        "parcels_dead_letter_v1",
-        bootstrap_servers=environment.bootstrap,
-        auto_offset_reset="earliest",
-        consumer_timeout_ms=5000,
-    )
-    found = [{name: value.decode() for name, value in record.headers} for record in consumer]
-    consumer.close()
-    return [(headers["error"], headers["detail"]) for headers in found]
-
-
 def test_a_schema_changes_while_the_job_runs(own: Path, environment: Environment, client: SchemaRegistryClient) -> None:
     # Ids count across all subjects, so those of the streams do not begin with 1.
     client.register_schema("others-value", Schema(json.dumps("string"), "AVRO"))
@@ -204,7 +192,10 @@ def test_a_schema_changes_while_the_job_runs(own: Path, environment: Environment
         (version,) = set(client.get_versions(f"{REQUESTS}-value")) - {1}
         schema_id = client.get_version(f"{REQUESTS}-value", version).schema_id
         detail = f"schema id {schema_id}: not among the schemas of {REQUESTS}-value"
-        environment.wait("the dead letter", lambda: any(found.startswith(detail) for _, found in letters(environment)))
+        environment.wait(
+            "the dead letter",
+            lambda: any(found.startswith(detail) for _, found in dead_letters(environment.bootstrap, LETTERS)),
+        )
         assert f"(id {schema_id}) has no file" in environment.tandem("schemas", "check", code=1).stdout
         new_file = f"schemas/{REQUESTS}-value.v{version}.id{schema_id}.avsc"
         assert environment.tandem("schemas", "pull").stdout.split() == ["new", new_file]
@@ -294,7 +285,10 @@ def test_protobuf_is_joined_with_json(own: Path, environment: Environment, clien
         foreign.responses(response("early"), response("second"))
         newest = client.get_latest_version(f"{REQUESTS}-value")
         detail = f"schema id {newest.schema_id}: not among the schemas of {REQUESTS}-value"
-        environment.wait("the dead letter", lambda: any(found.startswith(detail) for _, found in letters(environment)))
+        environment.wait(
+            "the dead letter",
+            lambda: any(found.startswith(detail) for _, found in dead_letters(environment.bootstrap, LETTERS)),
+        )
         assert f"(id {newest.schema_id}) has no file" in environment.tandem("schemas", "check", code=1).stdout
         stem = f"schemas/{REQUESTS}-value.v{newest.version}.id{newest.schema_id}"
         pulled = environment.tandem("schemas", "pull").stdout

@@ -33,6 +33,21 @@ def test_tasks_run_at_once_and_for_the_callers_query(spark: SparkSession, thread
     assert found == ["one", "one", "another", "another"]
 
 
+def test_results_are_in_the_order_of_the_tasks(spark: SparkSession, threads: ThreadPoolExecutor) -> None:
+    second = threading.Event()
+
+    def one() -> int:
+        assert second.wait(30)
+        return 1
+
+    def two() -> str:
+        second.set()
+        return "two"
+
+    assert side_by_side(threads, spark, [one, two]) == [1, "two"]
+    assert side_by_side(threads, spark, []) == []
+
+
 def test_all_have_ended_when_the_first_failure_is_raised(spark: SparkSession, threads: ThreadPoolExecutor) -> None:
     failed, ended = threading.Event(), threading.Event()
 

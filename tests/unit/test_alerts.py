@@ -23,7 +23,7 @@ from tandem.engine.read.kafka_source import CONTROL, EVENTS, NEWEST, OLDEST, REJ
 from tandem.engine.run import job_progress as progress
 from tandem.engine.run.attention import SLOW_MS, warnings
 from tandem.engine.run.job_progress import ProgressReporter
-from tandem.engine.run.waiting_events import WaitingEvents
+from tandem.engine.run.state_events import StateEvents
 from tandem.engine.spark import job_log
 from tandem.engine.spark.checkpoint import Planned
 from tandem.engine.spark.job_log import Notice
@@ -163,7 +163,7 @@ def reporter_of(monkeypatch: pytest.MonkeyPatch, reports: list[dict[str, Any]] |
     monkeypatch.setattr(progress, "MongoCollection", lambda *_: found)
     monkeypatch.setattr(progress, "describe", lambda *_: {})
     monkeypatch.setattr(progress, "last_committed", lambda *_: None)
-    return ProgressReporter(cast(Any, None), CONFIG, WaitingEvents(1800, 1800, 300))
+    return ProgressReporter(cast(Any, None), CONFIG, StateEvents(1800, 1800, 300))
 
 
 def committed(late: int, ms: int, **observed: dict[str, int | None]) -> Any:

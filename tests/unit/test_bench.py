@@ -137,7 +137,7 @@ def test_rows_of_one_group_stand_together_below_its_title() -> None:
 def test_a_table_fits_into_eighty_columns_without_cut_numbers() -> None:
     load = Steady(0.4, 0.9, dict.fromkeys(BATCH, 1234.0), Usage({"job": 1.0}, {"job": 2.0}), 2_000_000)
     found = Rounds(lambda _: None)
-    found.add("containers, 10 000 records/s", load.figures(), "2 000 000 rows in state; 2100000 records verified")
+    found.add("containers, 10 000 records/s", load.figures(), "2 000 000 events in state; 2100000 records verified")
     printed = shown(Part("full_windows", "A steady load", found.rows()), 80)
     assert all(len(line) <= 80 for line in printed.splitlines())
     # No name needs a second line.

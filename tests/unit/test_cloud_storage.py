@@ -83,7 +83,7 @@ def secrets(settings: Settings, caller: Caller) -> Iterator[Path]:
     readers = {settings.gcp.service_account or ""}
     project = ProjectApi("rehearsal-project", "rehearsal-north1")
     serving = server((settings.gcp.rehearsal_port or 0) + 2, project, folder, readers, lambda _: caller.account)
-    thread = threading.Thread(target=serving.serve_forever)
+    thread = threading.Thread(target=serving.serve_forever, args=(0.01,))
     thread.start()
     access.cache_clear()
     yield folder
@@ -223,7 +223,7 @@ def answers(settings: Settings) -> Iterator[Answers]:
             pass
 
     with ThreadingHTTPServer(("127.0.0.1", (settings.gcp.rehearsal_port or 0) + 1), Handler) as serving:
-        thread = threading.Thread(target=serving.serve_forever)
+        thread = threading.Thread(target=serving.serve_forever, args=(0.01,))
         thread.start()
         yield statuses
         serving.shutdown()

@@ -6,9 +6,12 @@ import sys
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
+import typer
 
+from tandem.cli.commands import MODULES, command_line, modules_for
 from tandem.cli.moment import moment
 from tandem.errors import UsageError
 
@@ -29,6 +32,33 @@ def test_who_reads_may_stop_reading(tmp_path: Path, command: Sequence[str]) -> N
     os.close(writing)
     assert done.returncode == 1
     assert "BrokenPipe" not in done.stderr
+
+
+@pytest.mark.parametrize("module", MODULES)
+def test_each_module_has_the_commands_by_which_it_is_found(module: str) -> None:
+    group: Any = typer.main.get_command(command_line([module]))
+    assert set(group.commands) == set(MODULES[module])
+
+
+@pytest.mark.parametrize(
+    ("arguments", "modules"),
+    [
+        (["--profile", "local", "up", "--wait"], ["lifecycle"]),
+        (["logs", "job", "doctor"], ["inspect", "doctor"]),
+        (["upp"], list(MODULES)),
+        (["--help"], list(MODULES)),
+    ],
+)
+def test_the_modules_are_those_of_all_commands_that_are_named(arguments: list[str], modules: list[str]) -> None:
+    assert modules_for(arguments) == modules
+
+
+@pytest.mark.parametrize(("argument", "number"), [("down", 1), ("--profile=embedded", len(MODULES))])
+def test_a_command_imports_no_other_module(argument: str, number: int) -> None:
+    code = "import atexit, sys; atexit.register(lambda: print(*sys.modules)); from tandem.cli.main import main; main()"
+    command = (sys.executable, "-c", code, argument, "--help")
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=True)
+    assert len(set(done.stdout.split()) & {f"tandem.cli.{name}" for name in MODULES}) == number
 
 
 def test_since_is_a_duration_or_a_time() -> None:

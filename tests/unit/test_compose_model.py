@@ -184,6 +184,14 @@ def test_both_kinds_of_images_have_one_contract(profile: str, differing: list[st
     assert [n for n, s in services("built", profile).items() if s["image"] != official[n]["image"]] == differing
 
 
+@pytest.mark.parametrize(("kind", "profile"), EVERYTHING)
+def test_a_page_of_python_stops_at_once(kind: str, profile: str) -> None:
+    """As the container's first process, Python ignores SIGTERM, and Docker would wait ten seconds for it."""
+    pages = [each for each in services(kind, profile).values() if "http.server" in " ".join(each.get("command") or ())]
+    assert bool(pages) == (kind == "built" and profile in ("observe", "ui", "gcp-ui"))
+    assert {each.get("stop_signal") for each in pages} <= {"SIGINT"}
+
+
 def test_prometheus_is_the_same_in_both_kinds_of_images() -> None:
     """Debian has no Grafana: with built images, a page at its address says so."""
     official, built = services("official", "observe"), services("built", "observe")

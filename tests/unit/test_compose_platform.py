@@ -22,12 +22,12 @@ from tandem.platforms import service_checks as clocks
 from tandem.platforms.base import Stopped
 from tandem.platforms.compose import container_logs
 from tandem.platforms.compose.cli import Compose, project_name, variables
+from tandem.platforms.compose.compose_project import Project
 from tandem.platforms.compose.containers import Containers, failure_of, started_at, state_of
 from tandem.platforms.compose.engine import Engine, check_builder, check_memory, check_mongo_image, find_engine
 from tandem.platforms.compose.environment import ComposeEnvironment
 from tandem.platforms.compose.images import choose_images
 from tandem.platforms.compose.job_services import JobServices, added_to_compose, job_services
-from tandem.platforms.compose.project import Project
 from tandem.platforms.compose.setup import FAILURE_FILE, write_submitted
 from tandem.platforms.observe import batch_report
 from tandem.settings.load import load

@@ -23,7 +23,7 @@ from prometheus_client import generate_latest
 
 from tandem.catalog import find
 from tandem.dashboard import mongo, publisher, result_watch, topic_watch
-from tandem.dashboard.declaration import Declaration, declared
+from tandem.dashboard.declaration import ShownPipeline, declared
 from tandem.dashboard.health import SILENT_S, STILL_S, problems
 from tandem.dashboard.job_watch import JobWatch
 from tandem.dashboard.key_search import about, stored_keys
@@ -51,7 +51,7 @@ NOW = 1000.0
 
 
 @pytest.fixture
-def declaration() -> Declaration:
+def declaration() -> ShownPipeline:
     return declared(find("orders_payments", Path("pipelines")))
 
 
@@ -62,21 +62,21 @@ def state() -> PipelineState:
     found.mongo.now(True)
     found.kafka.now(True)
     committed = {"orders_topic_data_v1": {"0": 7}, "payments_topic_data_v1": {"0": 5}}
-    found.progress = {"event": "batch", "at": DatetimeMS(0), "committed": committed, "state_rows": 3, "batch": 4}
+    found.progress = {"event": "batch", "at": DatetimeMS(0), "committed": committed, "state_events": 3, "batch": 4}
     found.heard_at = NOW - 1
     found.ends = {"orders_topic_data_v1": {0: 10}, "payments_topic_data_v1": {0: 5}}
     return found
 
 
-def said(state: PipelineState, declaration: Declaration, now: float = NOW) -> list[str]:
+def said(state: PipelineState, declaration: ShownPipeline, now: float = NOW) -> list[str]:
     return [problem["text"] for problem in problems(state, declaration, now)]
 
 
-def test_nothing_is_said_of_what_works(state: PipelineState, declaration: Declaration) -> None:
+def test_nothing_is_said_of_what_works(state: PipelineState, declaration: ShownPipeline) -> None:
     assert said(state, declaration) == []
 
 
-def test_a_silent_job_differs_from_a_stopped_or_failed_one(state: PipelineState, declaration: Declaration) -> None:
+def test_a_silent_job_differs_from_a_stopped_or_failed_one(state: PipelineState, declaration: ShownPipeline) -> None:
     assert "has not reported for 9 s" in said(state, declaration, NOW + SILENT_S)[0]
     assert "3 records wait for it" in said(state, declaration, NOW + SILENT_S)[0]
     state.progress = {**(state.progress or {}), "event": "stopped"}
@@ -95,14 +95,14 @@ def test_what_is_broken_is_said_within_ten_seconds() -> None:
     assert STILL_S + to_the_page <= 10
 
 
-def test_without_mongodb_the_job_is_unknown(state: PipelineState, declaration: Declaration) -> None:
+def test_without_mongodb_the_job_is_unknown(state: PipelineState, declaration: ShownPipeline) -> None:
     state.mongo.now(False, "ServerSelectionTimeoutError")
     assert [text.split(" ")[0] for text in said(state, declaration, NOW + 60)] == ["MongoDB"]
     assert snapshot(state, declaration)["job"]["state"] == "unknown"
 
 
 def test_a_watermark_that_stands_still_names_the_topic_that_holds_it(
-    state: PipelineState, declaration: Declaration
+    state: PipelineState, declaration: ShownPipeline
 ) -> None:
     state.still_since, state.records_at = NOW - 5, NOW - 1
     assert said(state, declaration) == []
@@ -116,11 +116,11 @@ def test_a_watermark_that_stands_still_names_the_topic_that_holds_it(
     assert said(state, declaration) == []
     state.records_at = NOW - 1
     # Nothing waits for it then.
-    state.progress = {**state.progress, "state_rows": 0}
+    state.progress = {**state.progress, "state_events": 0}
     assert said(state, declaration) == []
 
 
-def test_what_the_job_warns_of_is_shown_as_status_says_it(state: PipelineState, declaration: Declaration) -> None:
+def test_what_the_job_warns_of_is_shown_as_status_says_it(state: PipelineState, declaration: ShownPipeline) -> None:
     state.progress = {**(state.progress or {}), LATE_AT: int(time.time() * 1000), "late_total": 1234, REFUSED: ["a"]}
     late, refused = problems(state, declaration, NOW)
     assert (late["code"], late["level"], refused["code"], refused["level"]) == ("late", "warning", "control", "warning")
@@ -162,7 +162,7 @@ def test_unobserved_changes_are_spread_over_their_seconds() -> None:
 
 
 @pytest.mark.parametrize(("age_s", "latency"), [(2, 2.0), (-1, 0.0), (7200, None)])
-def test_the_age_of_history_is_no_latency(age_s: int, latency: float | None, declaration: Declaration) -> None:
+def test_the_age_of_history_is_no_latency(age_s: int, latency: float | None, declaration: ShownPipeline) -> None:
     state, stored = PipelineState(), 1_700_000_000_000
     watch = ResultWatch(None, declaration.view, state)  # type: ignore[arg-type]
     document = {"order_date": DatetimeMS(stored - 9_000_000), "payment_date": DatetimeMS(stored - age_s * 1000)}
@@ -173,7 +173,7 @@ def test_the_age_of_history_is_no_latency(age_s: int, latency: float | None, dec
 
 
 def test_what_is_not_looked_at_counts_when_it_came_however_long_the_stream_was_quiet(
-    declaration: Declaration, monkeypatch: pytest.MonkeyPatch
+    declaration: ShownPipeline, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     began, burst = 1_700_000_000, 1_700_007_200
     clock, counts = [began + 0.999], iter((0, 100))
@@ -205,7 +205,7 @@ def test_what_is_not_looked_at_counts_when_it_came_however_long_the_stream_was_q
 
 
 def test_partitions_that_a_topic_gets_are_watched(
-    declaration: Declaration, state: PipelineState, monkeypatch: pytest.MonkeyPatch
+    declaration: ShownPipeline, state: PipelineState, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     topic = declaration.streams[0].topic
     known = {topic: {0}}
@@ -272,23 +272,23 @@ def test_a_batch_that_is_reported_while_the_watch_begins_is_counted_once() -> No
     assert state.changes == 1
 
 
-def test_each_driver_is_one_start(declaration: Declaration) -> None:
+def test_each_driver_is_one_start(declaration: ShownPipeline) -> None:
     state = PipelineState()
     watch = JobWatch({}, "a", state, ReportFeed(lambda *_: None))  # type: ignore[arg-type]
     report = {"event": "idle", "at": DatetimeMS(1), "batch": 1, "input_rows": 0}
     for run in ("first", "first", "second", "second"):
-        watch._take({**report, "run": run}, NOW)  # noqa: SLF001  # as the change stream does
+        watch.take({**report, "run": run}, NOW)
     text = generate_latest(registry(lambda: [(state, declaration)])).decode()
     assert 'tandem_job_starts_total{pipeline="orders_payments"} 2.0' in text
 
 
-def test_rejected_records_are_those_of_all_streams(state: PipelineState, declaration: Declaration) -> None:
+def test_rejected_records_are_those_of_all_streams(state: PipelineState, declaration: ShownPipeline) -> None:
     state.progress = {**(state.progress or {}), "streams": {"orders": {"rejected": 2}, "payments": {"rejected": 3}}}
     text = generate_latest(registry(lambda: [(state, declaration)])).decode()
     assert 'tandem_job_rejected_records_total{pipeline="orders_payments"} 5.0' in text
 
 
-def test_of_an_address_its_hosts_are_shown(declaration: Declaration) -> None:
+def test_of_an_address_its_hosts_are_shown(declaration: ShownPipeline) -> None:
     settings = load("embedded", {"mongo": {"uri": "mongodb://db.example:27017,b:2/?tls=true"}})
     assert environment(settings, declaration)["mongo"] == "db.example:27017,b:2"
 
@@ -385,7 +385,7 @@ def test_a_key_of_the_record_is_no_field_of_its_value() -> None:
     [(DatetimeMS(-86_400_000), "1969-12-31"), (Decimal128("0E-7"), "0.0000000"), (2**62, str(2**62))],
 )
 def test_a_key_is_shown_as_it_is_looked_up(
-    state: PipelineState, declaration: Declaration, stored: Any, text: str
+    state: PipelineState, declaration: ShownPipeline, stored: Any, text: str
 ) -> None:
     state.newest.append({declaration.view.key: stored})
     column = [column.field for column in declaration.view.columns].index(declaration.view.key)
@@ -401,7 +401,7 @@ def test_records_in_avro_are_found_by_an_integer() -> None:
     assert [each.offset for each in about(records, str(amount), "amount", SALES, validate)] == [1]
 
 
-def test_metrics_leave_out_what_is_not_known(state: PipelineState, declaration: Declaration) -> None:
+def test_metrics_leave_out_what_is_not_known(state: PipelineState, declaration: ShownPipeline) -> None:
     text = generate_latest(registry(lambda: [(state, declaration)])).decode()
     assert 'tandem_job_records_total{pipeline="orders_payments"} 12.0' in text
     assert 'tandem_job_lag{pipeline="orders_payments"} 3.0' in text

@@ -136,6 +136,6 @@ def test_an_unknown_backend_is_no_cloud() -> None:
 
 def test_an_unknown_backend_does_not_count_as_stopped(monkeypatch: pytest.MonkeyPatch) -> None:
     settings = read_settings("embedded").settings.model_copy(update={"backend": "unknown"})
-    monkeypatch.setattr(running, "_valid", lambda: [settings])
+    monkeypatch.setattr(running, "valid_settings", lambda: [settings])
     with pytest.raises(AssertionError, match="unknown"):
         running.running()

@@ -58,8 +58,10 @@ def test_a_busy_port_is_named_with_its_holder_and_its_variable(tmp_path: Path, m
 
 
 def test_a_service_that_does_not_answer_is_bad_and_the_others_are_still_checked(
-    tmp_path: Path, many_ports: int
+    tmp_path: Path, many_ports: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    # Each of seven checks waits so long.
+    monkeypatch.setattr(provision, "LOOK_MS", 200)
     findings = found(settings(tmp_path, tmp_path, many_ports), running=True)
     for check in ("Kafka", "MongoDB"):
         assert findings[check].state == "bad"

@@ -45,7 +45,7 @@ from tandem.pipeline import Collection, FieldType, Lookup
 from tandem.pipelines.orders_payments import streams as orders_payments
 from tandem.pipelines.segment_revenue import streams as segment_revenue
 from tandem.pipelines.shipped_orders import streams as shipped_orders
-from tandem.producer.send import _RECORDS as PRODUCER_RECORDS  # noqa: PLC2701  # the only place of its name
+from tandem.producer.send import SENT_RECORDS
 from tandem.verify.report import Kind
 from tests import ROOT
 from tests.distribution import added_files
@@ -257,12 +257,12 @@ def test_the_metrics_are_those_that_are_exported() -> None:
     declaration = declared(find("orders_payments", Path("pipelines")))
     state = PipelineState()
     state.account = Account(0.0, 0, 0, 0, {}, waiting=False, sound=True)
-    state.batches.append(Batch(number=1, at=0.0, rows=0, phases={"addBatch": 1}, state_rows=0, state_bytes=0))
+    state.batches.append(Batch(number=1, at=0.0, rows=0, phases={"addBatch": 1}, state_events=0, state_bytes=0))
     exported = re.findall(
         r"^# TYPE (\w+) (\w+)$", generate_latest(registry(lambda: [(state, declaration)])).decode(), re.M
     )
     exported += [(f"{each.name}_total" if each.type == "counter" else each.name, each.type) for each in of_services()]
-    exported.append((f"{PRODUCER_RECORDS.describe()[0].name}_total", "counter"))
+    exported.append((f"{SENT_RECORDS.describe()[0].name}_total", "counter"))
     documented = [(row[0].strip("`"), row[1]) for row in table("reference/metrics.md", "| metric | type | meaning |")]
     assert sorted(documented) == sorted(exported)
 

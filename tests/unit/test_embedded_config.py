@@ -423,7 +423,7 @@ def test_the_dashboard_is_asked_past_any_proxy(
     # What an earlier request has found out of proxies.
     monkeypatch.setattr("urllib.request._opener", None)
     with HTTPServer(("127.0.0.1", 0), Healthy) as server:
-        thread = threading.Thread(target=server.serve_forever)
+        thread = threading.Thread(target=server.serve_forever, args=(0.01,))
         thread.start()
         try:
             ui = settings.ui.model_copy(update={"dashboard_port": server.server_port})

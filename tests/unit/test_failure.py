@@ -68,7 +68,7 @@ def test_a_rejected_pipeline_is_reported_and_not_retried(
     reporter.report.return_value = True
     monkeypatch.setattr(job, "ProgressReporter", lambda *_: reporter)
     monkeypatch.setattr(job, "changed", lambda *_: None)
-    for name in ("record", "WaitingEvents", "ControlRecordSender", "BatchWriter"):
+    for name in ("record", "StateEvents", "ControlRecordSender", "BatchWriter"):
         monkeypatch.setattr(job, name, anything)
     monkeypatch.setattr(job, "as_stream", read)
     failure = job.run(anything, PIPELINE, anything, threading.Event())
@@ -85,7 +85,7 @@ def test_a_setting_that_does_not_fit_the_checkpoint_is_reported_and_nothing_star
     misfit, reporter, nothing = Failure("why", MUST_NOT_GO_ON), MagicMock(), MagicMock()
     reporter.report.return_value = True
     monkeypatch.setattr(job, "ProgressReporter", lambda *_: reporter)
-    monkeypatch.setattr(job, "WaitingEvents", nothing)
+    monkeypatch.setattr(job, "StateEvents", nothing)
     monkeypatch.setattr(job, "changed", lambda *_: misfit)
     assert job.run(nothing, PIPELINE, nothing, threading.Event()) == replace(misfit, reported=True)
     reporter.report.assert_called_once_with("failed", error="why")

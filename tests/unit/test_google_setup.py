@@ -44,7 +44,7 @@ def serving(tmp_path: Path) -> Iterator[tuple[int, ProjectApi]]:
     folder = tmp_path / "rehearsal" / "secrets"
     folder.mkdir(parents=True)
     with server(0, project, folder, {ACCOUNT}, lambda _: ACCOUNT) as serving:
-        thread = threading.Thread(target=serving.serve_forever)
+        thread = threading.Thread(target=serving.serve_forever, args=(0.01,))
         thread.start()
         yield serving.server_port, project
         serving.shutdown()

@@ -19,7 +19,7 @@ from tandem.engine.run import job_progress as progress
 from tandem.engine.run.attention import LATE_AT, REFUSED, warnings
 from tandem.engine.run.idle_watermark import Clock, ControlRecordSender, due
 from tandem.engine.run.job_progress import ProgressReporter
-from tandem.engine.run.waiting_events import WaitingEvents
+from tandem.engine.run.state_events import StateEvents
 from tandem.engine.spark.checkpoint import Planned
 from tandem.engine.write.batch_steps import BatchSteps
 from tandem.pipelines.orders_payments.streams import ORDERS, PAYMENTS
@@ -184,7 +184,7 @@ class Beat:
         self._now(0)
         self.refused: list[list[str]] = []
         self.kafka = Kafka()
-        self.waiting = WaitingEvents(1800, 1800, LATENESS)
+        self.waiting = StateEvents(1800, 1800, LATENESS)
         if waits:
             self.waiting.add(1, 0, 0)
         self.control_sender = ControlRecordSender(
@@ -350,6 +350,21 @@ def test_a_batch_that_is_committed_while_a_control_record_is_noted_is_not_forgot
     assert (clock.newest, clock.sent) == (40.0, STARTED + 31 - TOLERANCE)
 
 
+def test_after_an_error_control_records_are_sent_after_the_idle_timeout(monkeypatch: pytest.MonkeyPatch) -> None:
+    beat = Beat(monkeypatch, waits=True)
+    beat.finds_nothing(100)
+    seconds = [1000.0]
+    monkeypatch.setattr(time, "monotonic", lambda: seconds[0])
+    working = beat.kafka.partitionsFor
+    monkeypatch.setattr(beat.kafka, "partitionsFor", lambda _: [][0])
+    beat.control_sender.send_due()
+    monkeypatch.setattr(beat.kafka, "partitionsFor", working)
+    for passed, topics in ((29.0, set()), (30.0, {ORDERS.topic, PAYMENTS.topic})):
+        seconds[0] = 1000.0 + passed
+        beat.control_sender.send_due()
+        assert set(beat.kafka.sent) == topics
+
+
 REPORTED = {
     "checkpoint": "mine",
     "batch": 7,
@@ -360,7 +375,7 @@ REPORTED = {
     "watermark": {"$date": "2026-11-22T00:00:00.000Z"},
     "committed": {"orders": {"0": 100}},
     "streams": {"orders": {"events": 90, "control": 3, "rejected": 7, "newest_ms": 1}},
-    "state_rows": 3,
+    "state_events": 3,
     "state_operators": 1,
 }
 
@@ -368,15 +383,15 @@ REPORTED = {
 @pytest.mark.parametrize(
     ("reported", "committed", "waits"),
     [
-        ({"batch": 7, "state_rows": 3}, 7, True),
-        ({"batch": 7, "state_rows": 0}, 7, False),
+        ({"batch": 7, "state_events": 3}, 7, True),
+        ({"batch": 7, "state_events": 0}, 7, False),
         # Nobody has told of the batch that was committed last.
-        ({"batch": 7, "state_rows": 0, "unreported": 1}, 8, True),
-        ({"batch": 7, "state_rows": 0, "unreported": 1}, 7, False),
+        ({"batch": 7, "state_events": 0, "unreported": 1}, 8, True),
+        ({"batch": 7, "state_events": 0, "unreported": 1}, 7, False),
         (None, 0, True),
         (None, None, False),
         # A new checkpoint.
-        ({"batch": 7, "state_rows": 3}, None, False),
+        ({"batch": 7, "state_events": 3}, None, False),
     ],
 )
 def test_what_waits_is_known_from_the_driver_before(
@@ -393,12 +408,12 @@ def test_what_waits_is_known_from_the_driver_before(
     monkeypatch.setattr(progress, "checkpoint_id", lambda *_: "mine")
     offsets = {"orders": {"0": 5}}
     monkeypatch.setattr(progress, "planned", lambda *_: Planned(offsets, 1000, 2000, {}))
-    waiting = WaitingEvents(1800, 1800, LATENESS)
+    waiting = StateEvents(1800, 1800, LATENESS)
     reporter = ProgressReporter(cast(Any, None), CONFIG, waiting)
     assert bool(waiting.number) == waits
     reporter.report("started")
     # Readers take it for what waits, too.
-    assert told[0]["state_rows"] == (0 if committed is None else (reported or {}).get("state_rows", 0))
+    assert told[0]["state_events"] == (0 if committed is None else (reported or {}).get("state_events", 0))
     # So is what was committed.
     untold = committed is not None and committed > (-1 if reported is None else reported["batch"])
     assert told[0]["committed"] == (offsets if untold else {})
@@ -418,7 +433,7 @@ def reported_at_the_start(
     monkeypatch.setattr(progress, "last_committed", lambda *_: committed)
     monkeypatch.setattr(progress, "checkpoint_id", lambda *_: "mine")
     monkeypatch.setattr(progress, "planned", lambda *_: Planned({"orders": {"0": 5}}, 1000, 2000, {}))
-    ProgressReporter(cast(Any, None), CONFIG, WaitingEvents(1800, 1800, LATENESS)).report("started")
+    ProgressReporter(cast(Any, None), CONFIG, StateEvents(1800, 1800, LATENESS)).report("started")
     return {name: told[0][name] for name in progress.CARRIED}
 
 
@@ -461,7 +476,7 @@ def test_the_report_tells_what_needs_attention_and_a_new_checkpoint_has_no_newes
     monkeypatch.setattr(progress, "describe", lambda *_: {})
     monkeypatch.setattr(progress, "last_committed", lambda *_: committed)
     monkeypatch.setattr(progress, "checkpoint_id", lambda *_: "mine")
-    reporter = ProgressReporter(cast(Any, None), CONFIG, WaitingEvents(1800, 1800, LATENESS))
+    reporter = ProgressReporter(cast(Any, None), CONFIG, StateEvents(1800, 1800, LATENESS))
     assert reporter.newest_ms == ({} if committed is None else {"orders": 5000})
     reporter.refused(["a"])
     for number, late in enumerate((0, 2, 0)):
@@ -500,5 +515,5 @@ def test_that_mongodb_does_not_answer_is_said_while_the_job_waits(monkeypatch: p
     monkeypatch.setattr(progress, "last_committed", lambda *_: None)
     monkeypatch.setattr(logging.getLogger(progress.__name__), "warning", warning)
     monkeypatch.setattr(progress, "SILENCE_S", 0.01)
-    ProgressReporter(cast(Any, None), CONFIG, WaitingEvents(1800, 1800, LATENESS)).report("started")
+    ProgressReporter(cast(Any, None), CONFIG, StateEvents(1800, 1800, LATENESS)).report("started")
     assert texts == ["MongoDB does not answer; the job waits for it"]

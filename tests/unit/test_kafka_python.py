@@ -9,7 +9,7 @@ import warnings
 from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
-from unittest.mock import MagicMock
+from unittest.mock import MagicMock, patch
 
 import pytest
 from kafka.errors import KafkaError
@@ -23,6 +23,7 @@ from tandem.dashboard.state import PipelineState
 from tandem.dashboard.topic_watch import TopicWatch
 from tandem.errors import EnvironmentNotReadyError
 from tandem.kafka_python import new_client, new_producer
+from tandem.platforms import provision
 from tandem.platforms.progress import lag
 from tandem.platforms.provision import check_kafka
 from tandem.platforms.service_checks import kafka_clock
@@ -46,7 +47,7 @@ def asked_for_lag() -> None:
 
 
 def asked_for_time() -> None:
-    with pytest.raises(KafkaError):
+    with patch.object(provision, "LOOK_MS", 300), pytest.raises(KafkaError):
         kafka_clock(SETTINGS)
 
 

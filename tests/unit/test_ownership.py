@@ -14,9 +14,9 @@ import pytest
 from tandem.errors import TandemError, UsageError
 from tandem.platforms import environment_for
 from tandem.platforms.compose.cli import project_name
+from tandem.platforms.compose.compose_project import Project
 from tandem.platforms.compose.containers import Containers
 from tandem.platforms.compose.engine import Engine
-from tandem.platforms.compose.project import Project
 from tandem.platforms.local_services.layout import Layout
 from tandem.platforms.running import running
 from tandem.settings.load import load

@@ -20,8 +20,8 @@ from tandem import __version__, checkout, container_files
 from tandem.cli.app import app
 from tandem.errors import DISTRIBUTION, EnvironmentNotReadyError, TandemError, UsageError
 from tandem.platforms import doctor
-from tandem.platforms.compose.folder import project_folder, renewed_folder
 from tandem.platforms.compose.mounts import check_mounts
+from tandem.platforms.compose.project_folder import project_folder, renewed_folder
 from tandem.scaffold import project as scaffold
 from tandem.scaffold import upgrade
 from tandem.settings.load import load
@@ -478,7 +478,7 @@ def test_an_older_version_is_refused(
     ("older", "newer"), [("0.9.0", "0.10.0"), ("0.1.0", "0.1.0.1"), ("0.1.0rc1", "0.1.1"), ("1.0.0.dev5", "2.0.0")]
 )
 def test_versions_are_compared_by_their_numbers(older: str, newer: str) -> None:
-    assert upgrade._release(older) < upgrade._release(newer)  # noqa: SLF001
+    assert upgrade.release_of(older) < upgrade.release_of(newer)
 
 
 @pytest.mark.parametrize("mine", ["mine", "mine\n"])

@@ -12,8 +12,8 @@ import pytest
 from tandem.cli.main import interrupt_by_signals
 from tandem.engine.declare.stream import REPLAY_COLLECTION
 from tandem.errors import TandemError
-from tandem.replay import running
-from tandem.replay.running import check_none_runs
+from tandem.replay import running_replay
+from tandem.replay.running_replay import check_none_runs
 from tandem.replay.sets import announce, replayed
 from tests.unit.test_replay import Found, Rows, partition, record, span_of
 
@@ -57,7 +57,7 @@ def test_a_killed_replay_is_not_refused() -> None:
 
 
 def test_a_replay_that_was_killed_just_now_is_not_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(running, "_RENEWED_S", 0.3)
+    monkeypatch.setattr(running_replay, "_RENEWED_S", 0.3)
     check_none_runs(database(datetime.now(UTC)), "orders_payments")
 
 

@@ -14,8 +14,8 @@ from tandem.pipelines.orders_payments.streams import FACTS, ORDERS, PAYMENTS, UN
 from tandem.replay import verification
 from tandem.replay.verification import verify_replayed
 from tandem.settings.load import load
-from tandem.verify.progress import OnProgress, nothing
 from tandem.verify.report import Kind, Report
+from tandem.verify.step_progress import OnProgress, nothing
 from tandem.verify.topics import TopicRecord
 from tests.unit.test_verify_compare import (
     ARRIVED_MS,

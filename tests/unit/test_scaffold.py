@@ -17,7 +17,7 @@ from tandem.errors import TandemError, UsageError
 from tandem.producer.record_plan import Plan
 from tandem.producer.sample import sample
 from tandem.scaffold import Format, write
-from tandem.scaffold.folder import create
+from tandem.scaffold.pipeline_folder import create
 from tandem.settings.load import load
 from tandem.verify.reference import Accepted, Dead, Validator
 from tests import ROOT

@@ -114,6 +114,23 @@ def test_scripts_clear_what_would_change_an_installation_and_keep_the_network(cl
     assert left == set(NETWORK)
 
 
+@pytest.mark.parametrize(("needed", "code"), [("one==1", 0), ("one==2", 3), ("one==1\ntwo==1", 3)])
+def test_a_script_installs_only_what_the_checks_have_not_installed(clone: Path, needed: str, code: int) -> None:
+    (clone / "requirements").mkdir()
+    (clone / "pyproject.toml").write_text("project\n")
+    locks = {"build": "tool==1", "check": "one==1 \\\n    --hash=sha256:1\nthree==1", "test": needed}
+    for name, lock in locks.items():
+        (clone / "requirements" / f"{name}.txt").write_text(f"{lock}\n")
+    (clone / ".venv").mkdir()
+    files = ("pyproject.toml", "requirements/build.txt", "requirements/check.txt")
+    (clone / ".venv" / "tandem-check").write_text("".join((clone / name).read_text() for name in files))
+    (clone / "scripts" / "probe").write_text(PROBE.replace("pwd\n", "ensure_venv test\npwd\n"))
+    assert run(clone, "scripts/probe", PYTHON="no-python").returncode == code
+    # Another version of the project was installed.
+    (clone / "pyproject.toml").write_text("changed\n")
+    assert run(clone, "scripts/probe", PYTHON="no-python").returncode == 3
+
+
 # Makes an environment slowly, and fails if another one is being made.
 SLOW_PYTHON = """#!/usr/bin/env bash
 if [ "$1 $2" = "-m venv" ]; then

@@ -31,7 +31,7 @@ class Breaking(BaseHTTPRequestHandler):
 @pytest.fixture
 def breaking() -> Iterator[str]:
     with HTTPServer(("127.0.0.1", 0), Breaking) as server:
-        thread = threading.Thread(target=server.serve_forever)
+        thread = threading.Thread(target=server.serve_forever, args=(0.01,))
         thread.start()
         yield f"http://127.0.0.1:{server.server_port}"
         server.shutdown()

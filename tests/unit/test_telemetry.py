@@ -37,7 +37,7 @@ from tandem.engine.declare.field_type import DocumentType, FieldType
 from tandem.engine.declare.stream import Stream
 from tandem.engine.write.batch_steps import COMPUTE, DOCUMENTS, LETTERS
 from tandem.errors import UsageError, install_hint
-from tandem.foreign.telemetry import unused_addresses
+from tandem.foreign.telemetry_variables import unused_addresses
 from tandem.platforms import doctor
 from tandem.settings.load import load, read_settings
 from tandem.settings.model import Settings
@@ -58,7 +58,7 @@ BATCH: dict[str, Any] = {
     "input_rows": 5,
     "late": 2,
     "dead_letters": 1,
-    "state_rows": 3,
+    "state_events": 3,
     "state_bytes": 4096,
     "watermark": DatetimeMS(1_699_999_700_000),
     "error": None,
@@ -146,7 +146,7 @@ def test_a_batchs_phases_follow_each_other_and_its_steps_have_their_own_times() 
         "tandem.batch": 12,
         "tandem.late": 2,
         "tandem.dead_letters": 1,
-        "tandem.state.rows": 3,
+        "tandem.state.events": 3,
         "tandem.state.bytes": 4096,
         "tandem.watermark_ms": 1_699_999_700_000,
     }

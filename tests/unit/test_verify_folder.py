@@ -15,8 +15,8 @@ from tandem.settings.load import load
 from tandem.settings.model import Settings
 from tandem.verify import verify as verify_module
 from tandem.verify.parallel.comparing import compare_part
-from tandem.verify.progress import Progress, counted
 from tandem.verify.report import Report
+from tandem.verify.step_progress import Progress, counted
 from tandem.verify.verify import verify
 from tests.parts import Here, InMemory, Stored
 from tests.unit.test_verify import EARLY, Database, Topics, order
@@ -154,7 +154,7 @@ def test_few_records_need_no_process(settings: Settings, monkeypatch: pytest.Mon
 
 def test_progress_is_reported_a_few_times_and_ends_with_all(monkeypatch: pytest.MonkeyPatch) -> None:
     clock = iter(number / 100 for number in range(1000))
-    monkeypatch.setattr("tandem.verify.progress.time.monotonic", lambda: next(clock))
+    monkeypatch.setattr("tandem.verify.step_progress.time.monotonic", lambda: next(clock))
     calls: list[tuple[str, int, int]] = []
     with Progress(lambda *call: calls.append(call)).step("reading", 100) as advance:
         assert list(counted(range(100), advance, 1)) == list(range(100))

@@ -25,6 +25,7 @@ from tandem.verify.parallel.comparing import compare_part
 from tandem.verify.parallel.grouping import representatives
 from tandem.verify.parallel.spill import Spill, part_of, rows_of
 from tandem.verify.parallel.steps import Watermarks, merge_steps, write_steps
+from tandem.verify.parallel.work import Rows
 from tandem.verify.report import Report
 from tandem.verify.topics import TopicRecord
 from tandem.verify.watermark import Arrival, sweep
@@ -47,21 +48,19 @@ ARRIVALS = st.builds(
 @given(chunks=st.lists(st.lists(ARRIVALS, max_size=6), max_size=4))
 def test_steps_have_the_watermark_that_sweep_has(tmp_path_factory: pytest.TempPathFactory, chunks: Any) -> None:
     folder = tmp_path_factory.mktemp("steps")
-    unknown: dict[int, int] = {}
+    streams = ("left", "right")
     for number, chunk in enumerate(chunks):
-        for place, stream in enumerate(("left", "right")):
+        for stream in streams:
             own = [arrival for arrival in chunk if arrival.stream == stream]
-            newest = write_steps(folder / "steps" / str(place) / str(number), own)
-            if newest is not None:
-                unknown[place] = max(newest, unknown.get(place, newest))
+            write_steps(folder / "steps" / stream / str(number), own)
     arrivals = [arrival for chunk in chunks for arrival in chunk]
-    final = merge_steps(folder / "steps", 2, unknown, folder / "merged", lateness_seconds=300)
+    final = merge_steps(folder / "steps", streams, folder / "merged", lateness_seconds=300)
     watermarks = Watermarks(folder / "merged")
-    assert final == watermarks.at(None) == sweep(arrivals, ("left", "right"), lateness_seconds=300).ms
-    if not any(arrival.at is None for arrival in arrivals):
-        for at in range(8):
-            before = [arrival for arrival in arrivals if arrival.at is not None and arrival.at <= at]
-            assert watermarks.at(at) == sweep(before, ("left", "right"), lateness_seconds=300).ms
+    assert final == watermarks.at(None) == sweep(arrivals, streams, lateness_seconds=300).ms
+    for at in range(8):
+        # An event whose arrival is unknown may have been the first one.
+        before = [arrival for arrival in arrivals if arrival.at is None or arrival.at <= at]
+        assert watermarks.at(at) == sweep(before, streams, lateness_seconds=300).ms
 
 
 def test_a_part_is_read_in_the_order_of_the_writers(tmp_path: Path) -> None:
@@ -106,19 +105,19 @@ def test_only_rows_of_linked_keys_are_compared_together() -> None:
     orders = [order(number, f"o{number}") for number in range(200)]
     payments = [payment(number, f"p{number}", f"o{number}") for number in range(200)]
     payments += [payment(200 + number, f"p{number}", f"o{number + 1}") for number in range(0, 40, 2)]
-    sizes: list[tuple[str, int]] = []
+    sizes: list[tuple[Rows, int]] = []
 
     def counted(*given: Any) -> Any:
         found = compare_part(*given)
-        sizes.append((given[1].name, sum(found.outcomes[ORDERS.name].values())))
+        sizes.append((given[1], sum(found.outcomes[ORDERS.name].values())))
         return found
 
-    with patch("tandem.verify.parallel.verification.compare_part", counted):
+    with patch("tandem.verify.parallel.parallel_verification.compare_part", counted):
         report = orders_payments(orders, payments, [fact(f"o{number}", f"p{number}") for number in range(200)], 20)
     # The second order of such a payment is still waiting for another one.
     assert [problem.kind for problem in report.problems] == ["conflicting"], report.problems
-    assert sum(size for name, size in sizes if name == "linked") == 40
-    assert sum(size for name, size in sizes if name == "grouped") == 160
+    assert sum(size for kind, size in sizes if kind is Rows.LINKED) == 40
+    assert sum(size for kind, size in sizes if kind is Rows.GROUPED) == 160
     assert max(size for _, size in sizes) < 25
 
 
@@ -178,7 +177,7 @@ def test_without_linked_keys_such_a_payment_would_fail(two_orders: tuple[str, st
     """The negative control of the previous test."""
     orders = [order(number, identity) for number, identity in enumerate(two_orders)]
     payments = [payment(number, "p", of) for number, of in enumerate(two_orders)]
-    with patch("tandem.verify.parallel.verification.representatives", lambda _: {}):
+    with patch("tandem.verify.parallel.parallel_verification.representatives", lambda _: {}):
         assert not all(orders_payments(orders, payments, [fact(of, "p")]).ok for of in two_orders)
 
 

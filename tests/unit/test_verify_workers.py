@@ -19,9 +19,8 @@ from tandem.catalog import find
 from tandem.errors import EnvironmentNotReadyError, TandemError
 from tandem.pipelines.orders_payments.streams import DEAD_LETTER_TOPIC, ORDERS, PAYMENTS
 from tandem.settings.load import load
-from tandem.verify.parallel.processors import processors
-from tandem.verify.parallel.sources import KafkaAndMongo
-from tandem.verify.parallel.workers import Workers
+from tandem.verify.parallel.worker_sources import KafkaAndMongo
+from tandem.verify.parallel.workers import Workers, processors
 from tests.parts import InMemory, Stored, in_order, report_in_parts
 from tests.unit.test_verify_compare import World
 

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import argparse
-import sys
 import tempfile
 from pathlib import Path
 
 from tandem.artifacts.cache import ensure_jars
 from tandem.artifacts.ivy import fetch, spark_jars
 from tandem.artifacts.lock import ARCHIVE, JAR, Jar, JarSet, lock_file, render, sha256_of
-from tandem.errors import TandemError
+from tandem.errors import run_program
 from tandem.runtimes import runtimes
 
 
@@ -44,8 +43,8 @@ def _is_version_of(file: str, artifact: str) -> bool:
     return rest != file and rest[:1].isdigit()
 
 
-def main() -> int:
-    """Returns the exit code."""
+def main() -> None:
+    """Does what the options say."""
     parser = argparse.ArgumentParser(prog="python -m tandem.artifacts", description=__doc__)
     mode = parser.add_mutually_exclusive_group(required=True)
     mode.add_argument("--relock", action="store_true", help="resolve runtimes.toml and write jars.lock")
@@ -53,17 +52,12 @@ def main() -> int:
     parser.add_argument("--set", action="append", help="a set to fetch instead of those of an environment; repeatable")
     parser.add_argument("--java", default="java", help="the java program to run Ivy with")
     arguments = parser.parse_args()
-    try:
-        if arguments.relock:
-            sets = {name: resolve(name, packages, arguments.java) for name, packages in runtimes().packages.items()}
-            lock_file().write_text(render(sets), "utf-8")
-        else:
-            ensure_jars(arguments.fetch, arguments.java, arguments.set)
-    except TandemError as error:
-        sys.stderr.write(f"error: {error}\nhint: {error.hint}\n")
-        return error.exit_code
-    return 0
+    if arguments.relock:
+        sets = {name: resolve(name, packages, arguments.java) for name, packages in runtimes().packages.items()}
+        lock_file().write_text(render(sets), "utf-8")
+    else:
+        ensure_jars(arguments.fetch, arguments.java, arguments.set)
 
 
 if __name__ == "__main__":
-    raise SystemExit(main())
+    raise SystemExit(run_program(main))

@@ -1,4 +1,4 @@
-"""Runs the command line; the only place that maps errors to exit codes."""
+"""Runs the command line, and maps its errors to exit codes."""
 
 from __future__ import annotations
 
@@ -25,13 +25,15 @@ def main() -> NoReturn:
     import typer
 
     from tandem import log
-    from tandem.cli.app import app
+    from tandem.cli.commands import command_line, modules_for
 
     log.to_console()
     # Read here, because an error may occur before the context exists.
     debug = "--debug" in sys.argv
+    arguments = sys.argv[1:] or ["--help"]
+    app = command_line(modules_for(arguments))
     try:
-        code = app(args=sys.argv[1:] or ["--help"], standalone_mode=False)
+        code = app(args=arguments, standalone_mode=False)
         sys.exit(code if isinstance(code, int) else 0)
     except typer.Abort:
         sys.exit(INTERRUPTED)

@@ -27,13 +27,13 @@ from tandem.progress_display import progress, work_shown
 from tandem.replay import diff_report
 from tandem.replay.repeated import continued
 from tandem.replay.resolve import margin_of, milliseconds, range_of
-from tandem.replay.running import check_none_runs
+from tandem.replay.running_replay import check_none_runs
 from tandem.replay.sets import announce, check_free, check_replayed, check_suffix, replayed
 from tandem.replay.topic_offsets import Committed, offsets_in
 from tandem.settings.model import Settings
 from tandem.verify.oracle import load_oracle
-from tandem.verify.progress import nothing
 from tandem.verify.report import show
+from tandem.verify.step_progress import nothing
 
 app = typer.Typer()
 # A century: longer than any topic is old.

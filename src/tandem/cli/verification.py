@@ -14,9 +14,9 @@ from tandem.platforms.provision import database_of
 from tandem.progress_display import ProgressDisplay, progress
 from tandem.replay.sets import check_replayed
 from tandem.replay.verification import verify_replayed
-from tandem.verify.progress import OnProgress
 from tandem.verify.report import Report, show
 from tandem.verify.settle import RESUMES
+from tandem.verify.step_progress import OnProgress
 from tandem.verify.verify import verify
 
 SETTLE_SECONDS = 120.0

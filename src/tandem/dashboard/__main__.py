@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import sys
 from pathlib import Path
 
 import structlog
@@ -13,7 +12,7 @@ from tandem import log
 from tandem.dashboard.other_pages import parsed
 from tandem.dashboard.pages import Pages
 from tandem.dashboard.server import application
-from tandem.errors import TandemError
+from tandem.errors import run_program
 from tandem.pipeline_registry import PipelineRegistry, handed_on
 from tandem.settings.load import load, read_settings
 from tandem.settings.model import Settings
@@ -21,8 +20,8 @@ from tandem.settings.model import Settings
 _LOOPBACK = "127.0.0.1"
 
 
-def main() -> int:
-    """Returns the exit code."""
+def main() -> None:
+    """Serves until SIGTERM or SIGINT."""
     parser = argparse.ArgumentParser(prog="python -m tandem.dashboard", description=__doc__)
     parser.add_argument("--settings", type=Path, help="a file with all settings; default: those of TANDEM_PROFILE")
     parser.add_argument(
@@ -33,22 +32,17 @@ def main() -> int:
     )
     parser.add_argument("--listen", metavar="ADDRESS:PORT", help="default: 127.0.0.1 and the port of the settings")
     arguments = parser.parse_args()
-    try:
-        named = [handed_on(arguments.settings)] if arguments.settings else _named()
-        settings, registry = named[0], arguments.registry and PipelineRegistry(arguments.registry)
-        pages = [parsed(text) for text in arguments.page]
-        log.to_stderr(settings.log.format)
-        url = f"http://{_LOOPBACK}:{settings.ui.dashboard_port}"
-        host, _, port = (arguments.listen or f"{_LOOPBACK}:{settings.ui.dashboard_port}").rpartition(":")
-        # While the environment starts, no pipeline is registered yet.
-        app = application(Pages(lambda: (registry and registry.readable()) or named, pages))
-    except TandemError as error:
-        sys.stderr.write(f"error: {error}\nhint: {error.hint}\n")
-        return error.exit_code
+    named = [handed_on(arguments.settings)] if arguments.settings else _named()
+    settings, registry = named[0], arguments.registry and PipelineRegistry(arguments.registry)
+    pages = [parsed(text) for text in arguments.page]
+    log.to_stderr(settings.log.format)
+    url = f"http://{_LOOPBACK}:{settings.ui.dashboard_port}"
+    host, _, port = (arguments.listen or f"{_LOOPBACK}:{settings.ui.dashboard_port}").rpartition(":")
+    # While the environment starts, no pipeline is registered yet.
+    app = application(Pages(lambda: (registry and registry.readable()) or named, pages))
     structlog.get_logger(__name__).info("dashboard", url=url, profile=settings.profile)
     # An open page must not keep the server from stopping.
     uvicorn.run(app, host=host, port=int(port), log_level="warning", timeout_graceful_shutdown=2)
-    return 0
 
 
 def _named() -> list[Settings]:
@@ -56,4 +50,4 @@ def _named() -> list[Settings]:
 
 
 if __name__ == "__main__":
-    raise SystemExit(main())
+    raise SystemExit(run_program(main))

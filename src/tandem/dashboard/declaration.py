@@ -11,7 +11,7 @@ from tandem.errors import UsageError
 
 
 @dataclass(frozen=True)
-class Declaration:
+class ShownPipeline:
     """One pipeline.
 
     Attributes:
@@ -27,7 +27,7 @@ class Declaration:
     view: View
 
 
-def declared(location: PipelineLocation) -> Declaration:
+def declared(location: PipelineLocation) -> ShownPipeline:
     """Returns what a pipeline declares.
 
     Raises:
@@ -36,4 +36,4 @@ def declared(location: PipelineLocation) -> Declaration:
     declaration = declared_by(location)
     if declaration.view is None:
         raise UsageError(f"pipeline {location.name!r} declares no VIEW", hint=f"add one to {location.file('streams')}")
-    return Declaration(location.name, declaration.streams, declaration.dead_letter_topic, declaration.view)
+    return ShownPipeline(location.name, declaration.streams, declaration.dead_letter_topic, declaration.view)

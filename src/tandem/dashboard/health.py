@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from tandem.dashboard.declaration import Declaration
+from tandem.dashboard.declaration import ShownPipeline
 from tandem.dashboard.mongo import milliseconds
 from tandem.dashboard.state import PipelineState, lag
 from tandem.engine.run.attention import warnings
@@ -51,7 +51,7 @@ def job_state(state: PipelineState, now: float) -> str:
     return "silent" if now - state.heard_at > SILENT_S else "running"
 
 
-def problems(state: PipelineState, declaration: Declaration, now: float) -> list[dict[str, Any]]:
+def problems(state: PipelineState, declaration: ShownPipeline, now: float) -> list[dict[str, Any]]:
     """Returns all problems, the worst first.
 
     Args:
@@ -73,7 +73,7 @@ def problems(state: PipelineState, declaration: Declaration, now: float) -> list
     return [asdict(problem) for problem in alerts]
 
 
-def _job(state: PipelineState, declaration: Declaration, now: float) -> list[Alert]:
+def _job(state: PipelineState, declaration: ShownPipeline, now: float) -> list[Alert]:
     behind = [lag(state, stream.topic) for stream in declaration.streams]
     waiting = sum(number for number in behind if number)
     waits = f" {waiting:,} records wait for it." if waiting else ""
@@ -96,12 +96,12 @@ def _job(state: PipelineState, declaration: Declaration, now: float) -> list[Ale
 
 
 def _stands_still(state: PipelineState, now: float) -> bool:
-    rows = (state.progress or {}).get("state_rows")
+    waiting = (state.progress or {}).get("state_events")
     come = state.records_at is not None and now - state.records_at < _RECORDS_S
-    return bool(rows) and come and state.still_since is not None and now - state.still_since > STILL_S
+    return bool(waiting) and come and state.still_since is not None and now - state.still_since > STILL_S
 
 
-def _still(state: PipelineState, declaration: Declaration, now: float) -> Alert:
+def _still(state: PipelineState, declaration: ShownPipeline, now: float) -> Alert:
     report = state.progress or {}
     watermark = milliseconds(report.get("watermark"))
     where = f"at {_moment(watermark)} UTC" if watermark else "before the first event"

@@ -12,6 +12,7 @@ from tandem.dashboard.mongo import Documents, milliseconds
 from tandem.dashboard.state import Batch, PipelineState
 from tandem.dashboard.telemetry.report_feed import ReportFeed
 from tandem.engine.declare.stream import PROGRESS_COLLECTION
+from tandem.verify.settle import newest_report
 
 _HISTORY = 120
 _AWAIT_MS = 500
@@ -42,30 +43,35 @@ class JobWatch(Watcher):
                 change = stream.try_next()
                 if change is not None:
                     report = change["fullDocument"]
-                    self._take(report, time.monotonic(), known=report["_id"] in known)
+                    self.take(report, time.monotonic(), known=report["_id"] in known)
                     self._feed.take(report)
 
     def _catch_up(self) -> set[Any]:
         """Returns the ids of the reports of earlier batches."""
-        mine = {"pipeline": self._pipeline}
-        newest = self._database[PROGRESS_COLLECTION].find_one(mine, sort=[("$natural", -1)])
+        reports = self._database[PROGRESS_COLLECTION]
+        newest = newest_report(reports, self._pipeline)
         if newest is None:
             return set()
         batches = list(
-            self._database[PROGRESS_COLLECTION]
-            .find({**mine, "event": "batch"}, sort=[("$natural", -1)])
-            .limit(_HISTORY)
+            reports.find({"pipeline": self._pipeline, "event": "batch"}, sort=[("$natural", -1)]).limit(_HISTORY)
         )
         with self._state.lock:
             self._state.batches.clear()
             self._state.batches.extend(_batch(document) for document in reversed(batches))
         # Only its own date tells the age of an earlier report.
         age = max(0.0, time.time() - (milliseconds(newest["at"]) or 0) / 1000)
-        self._take(newest, time.monotonic() - age, known=True)
+        self.take(newest, time.monotonic() - age, known=True)
         self._feed.catch_up(batches, newest)
         return {document["_id"] for document in batches}
 
-    def _take(self, report: dict[str, Any], heard_at: float, *, known: bool = False) -> None:
+    def take(self, report: dict[str, Any], heard_at: float, *, known: bool = False) -> None:
+        """Adds a report to the state.
+
+        Args:
+            report: the report.
+            heard_at: when the job wrote it, by the monotonic clock.
+            known: whether its batch is in the state already.
+        """
         state = self._state
         with state.lock:
             moved = state.progress is None or _reached(state.progress) != _reached(report)
@@ -101,6 +107,6 @@ def _batch(report: dict[str, Any]) -> Batch:
         at=(milliseconds(report["at"]) or 0) / 1000,
         rows=int(report["input_rows"]),
         phases=phases,
-        state_rows=int(report.get("state_rows") or 0),
+        state_events=int(report.get("state_events") or 0),
         state_bytes=int(report.get("state_bytes") or 0),
     )

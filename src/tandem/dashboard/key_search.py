@@ -14,7 +14,7 @@ from typing import Any
 from bson.decimal128 import Decimal128
 from pymongo.errors import PyMongoError
 
-from tandem.dashboard.declaration import Declaration
+from tandem.dashboard.declaration import ShownPipeline
 from tandem.dashboard.mongo import Documents, milliseconds
 from tandem.dashboard.snapshot import shown
 from tandem.dashboard.state import PipelineState, committed
@@ -55,7 +55,9 @@ class KeySearch:
         state: the pipeline's current state.
     """
 
-    def __init__(self, settings: Settings, database: Documents, declaration: Declaration, state: PipelineState) -> None:
+    def __init__(
+        self, settings: Settings, database: Documents, declaration: ShownPipeline, state: PipelineState
+    ) -> None:
         self._settings, self._database = settings, database
         self._declaration, self._state = declaration, state
         self._one = threading.Lock()

@@ -8,10 +8,11 @@ from typing import Any
 from pymongo.errors import PyMongoError
 
 from tandem.dashboard.background import Watcher
-from tandem.dashboard.declaration import Declaration
+from tandem.dashboard.declaration import ShownPipeline
 from tandem.dashboard.mongo import Documents
 from tandem.dashboard.state import Account, PipelineState, committed
 from tandem.engine.declare.stream import PROGRESS_COLLECTION
+from tandem.verify.settle import newest_report
 
 # Counting takes longer as collections grow, so it may use at most this share of the time.
 _SHARE = 0.05
@@ -27,7 +28,7 @@ class OutcomeWatch(Watcher):
         state: the state to read, and to write the account to.
     """
 
-    def __init__(self, database: Documents, declaration: Declaration, state: PipelineState) -> None:
+    def __init__(self, database: Documents, declaration: ShownPipeline, state: PipelineState) -> None:
         super().__init__("outcome watch", (PyMongoError,))
         self._database, self._declaration, self._state = database, declaration, state
 
@@ -53,9 +54,7 @@ class OutcomeWatch(Watcher):
         leftovers = self._database[view.leftovers.name].count_documents({}) if view.leftovers else 0
         written = {stream.name: self._documents(stream.name, results) for stream in self._declaration.streams}
         # Read after the documents: a batch writes its documents before it commits.
-        report = self._database[PROGRESS_COLLECTION].find_one(
-            {"pipeline": self._declaration.name}, sort=[("$natural", -1)]
-        )
+        report = newest_report(self._database[PROGRESS_COLLECTION], self._declaration.name)
         late = int((report or {}).get("late_total") or 0)
         with self._state.lock:
             dead = dict(self._state.dead)
@@ -73,7 +72,7 @@ class OutcomeWatch(Watcher):
             rest = (counts["consumed"] or 0) - known
             sound = sound and rest >= 0
             streams[stream.name] = {**counts, "rest": max(0, rest)}
-        waiting = bool((report or {}).get("state_rows"))
+        waiting = bool((report or {}).get("state_events"))
         return Account(time.time(), results, leftovers, late, streams, waiting, sound)
 
     def _documents(self, stream: str, results: int) -> dict[str, int | None]:

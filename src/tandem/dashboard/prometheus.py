@@ -9,15 +9,15 @@ from prometheus_client import CollectorRegistry
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
-from tandem.dashboard.declaration import Declaration
+from tandem.dashboard.declaration import ShownPipeline
 from tandem.dashboard.snapshot import snapshot
 from tandem.dashboard.state import PipelineState
 
-Watched = Iterable[tuple[PipelineState, Declaration]]
+Watched = Iterable[tuple[PipelineState, ShownPipeline]]
 
 
 class _Pipeline(Collector):
-    def __init__(self, state: PipelineState, declaration: Declaration) -> None:
+    def __init__(self, state: PipelineState, declaration: ShownPipeline) -> None:
         self._state, self._declaration = state, declaration
 
     def collect(self) -> Iterator[Metric]:
@@ -30,7 +30,7 @@ class _Pipeline(Collector):
         gauges = {
             "batch": "The number of the last committed batch.",
             "lag": "Records that the job has not committed.",
-            "state_rows": "About how many events wait in the job's state, by their event times.",
+            "state_events": "About how many events wait in the job's state, by their event times.",
             "state_bytes": "Memory of the job's state.",
         }
         for field, text in gauges.items():

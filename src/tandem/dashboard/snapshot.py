@@ -16,7 +16,7 @@ from bson.dbref import DBRef
 from bson.decimal128 import Decimal128
 
 from tandem import __version__
-from tandem.dashboard.declaration import Declaration
+from tandem.dashboard.declaration import ShownPipeline
 from tandem.dashboard.health import job_state, problems
 from tandem.dashboard.mongo import milliseconds
 from tandem.dashboard.series import LENGTH_S, Point, quantile
@@ -32,7 +32,7 @@ _RATE_S = 5
 _LATENCY_S = 60
 
 
-def environment(settings: Settings, declaration: Declaration) -> dict[str, Any]:
+def environment(settings: Settings, declaration: ShownPipeline) -> dict[str, Any]:
     """Returns the values that do not change; addresses without credentials."""
     view = declaration.view
     return {
@@ -70,7 +70,7 @@ def history(state: PipelineState) -> dict[str, Any]:
         return {"points": points, "batches": [asdict(batch) for batch in state.batches]}
 
 
-def snapshot(state: PipelineState, declaration: Declaration) -> dict[str, Any]:
+def snapshot(state: PipelineState, declaration: ShownPipeline) -> dict[str, Any]:
     """Returns the current values."""
     now, clock = time.time(), time.monotonic()
     second = int(now)
@@ -104,7 +104,7 @@ def _topic(state: PipelineState, topic: str) -> dict[str, Any]:
     }
 
 
-def _dead(state: PipelineState, declaration: Declaration) -> dict[str, Any]:
+def _dead(state: PipelineState, declaration: ShownPipeline) -> dict[str, Any]:
     topic = declaration.dead_letter_topic
     reasons: dict[str, int] = {}
     for (_, error), number in state.dead.items():
@@ -112,7 +112,7 @@ def _dead(state: PipelineState, declaration: Declaration) -> dict[str, Any]:
     return {"count": sum(reasons.values()), "rate": state.rates.get(topic), "reasons": reasons}
 
 
-def _job(state: PipelineState, declaration: Declaration, clock: float) -> dict[str, Any]:
+def _job(state: PipelineState, declaration: ShownPipeline, clock: float) -> dict[str, Any]:
     report = state.progress or {}
     behind = [lag(state, stream.topic) for stream in declaration.streams]
     watermark = milliseconds(report.get("watermark"))
@@ -127,7 +127,7 @@ def _job(state: PipelineState, declaration: Declaration, clock: float) -> dict[s
         "watermark": watermark,
         "late": report.get("late_total"),
         "rejected": _rejected(report),
-        "state_rows": report.get("state_rows"),
+        "state_events": report.get("state_events"),
         "state_bytes": report.get("state_bytes"),
         "runtime": _runtime(report.get("runtime")),
     }
@@ -176,7 +176,7 @@ def _point(point: Point) -> list[float | None]:
     ]
 
 
-def _row(document: dict[str, Any], declaration: Declaration) -> list[Any]:
+def _row(document: dict[str, Any], declaration: ShownPipeline) -> list[Any]:
     key = None if declaration.view.aggregates else declaration.view.key
     return [
         _key(value) if column.field == key else shown(value, column.shown)

@@ -45,7 +45,7 @@ class Batch:
     at: float
     rows: int
     phases: dict[str, int]
-    state_rows: int
+    state_events: int
     state_bytes: int
 
 

@@ -10,7 +10,7 @@ from kafka import TopicPartition
 from kafka.errors import KafkaError
 
 from tandem.dashboard.background import Watcher
-from tandem.dashboard.declaration import Declaration
+from tandem.dashboard.declaration import ShownPipeline
 from tandem.dashboard.state import PipelineState
 from tandem.kafka_python import reader
 from tandem.settings.connections import kafka_client
@@ -34,7 +34,7 @@ class TopicWatch(Watcher):
         state: the state to write to.
     """
 
-    def __init__(self, kafka: KafkaSettings, declaration: Declaration, state: PipelineState) -> None:
+    def __init__(self, kafka: KafkaSettings, declaration: ShownPipeline, state: PipelineState) -> None:
         super().__init__("topic-watch", (KafkaError,))
         self._kafka, self._state = kafka, state
         self._dead = declaration.dead_letter_topic

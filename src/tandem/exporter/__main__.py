@@ -4,34 +4,28 @@ from __future__ import annotations
 
 import argparse
 import signal
-import sys
 import threading
 
 from prometheus_client import start_http_server
 
 from tandem import log
-from tandem.errors import EnvironmentNotReadyError, TandemError, UsageError
-from tandem.exporter.collector import Source, registry
+from tandem.errors import EnvironmentNotReadyError, UsageError, run_program
+from tandem.exporter.collector import MetricSource, registry
 from tandem.exporter.kafka_metrics import KafkaMetrics
 from tandem.exporter.mongo_metrics import MongoMetrics
 from tandem.settings.load import load, read_settings
 
 
-def main() -> int:
-    """Returns the exit code: 0 when stopped by SIGTERM or SIGINT."""
+def main() -> None:
+    """Serves until SIGTERM or SIGINT."""
     parser = argparse.ArgumentParser(prog="python -m tandem.exporter", description=__doc__)
     parser.add_argument("--listen", metavar="ADDRESS:PORT", default="127.0.0.1:9470", help="default: %(default)s")
     listen = parser.parse_args().listen
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
-    try:
-        _serve(listen)
-    except TandemError as error:
-        sys.stderr.write(f"error: {error}\nhint: {error.hint}\n")
-        return error.exit_code
+    _serve(listen)
     stop.wait()
-    return 0
 
 
 def _serve(listen: str) -> None:
@@ -41,7 +35,7 @@ def _serve(listen: str) -> None:
     # All pipelines of an environment have one Kafka and one MongoDB.
     settings = load(overrides={"pipeline": read_settings().pipelines[0]})
     log.to_stderr(settings.log.format)
-    sources: dict[str, Source] = {"kafka": KafkaMetrics(settings.kafka), "mongo": MongoMetrics(settings.mongo)}
+    sources: dict[str, MetricSource] = {"kafka": KafkaMetrics(settings.kafka), "mongo": MongoMetrics(settings.mongo)}
     try:
         start_http_server(int(port), address, registry(sources))
     except OSError as error:
@@ -51,4 +45,4 @@ def _serve(listen: str) -> None:
 
 
 if __name__ == "__main__":
-    raise SystemExit(main())
+    raise SystemExit(run_program(main))

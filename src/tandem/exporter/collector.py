@@ -14,7 +14,7 @@ from prometheus_client.registry import Collector
 log = structlog.get_logger(__name__)
 
 
-class Source(Protocol):
+class MetricSource(Protocol):
     """A service with metrics.
 
     Attributes:
@@ -36,7 +36,7 @@ class Services(Collector):
         sources: the services by name.
     """
 
-    def __init__(self, sources: Mapping[str, Source]) -> None:
+    def __init__(self, sources: Mapping[str, MetricSource]) -> None:
         self._sources = sources
         self._lock = threading.Lock()
 
@@ -56,7 +56,7 @@ class Services(Collector):
         yield answers
 
 
-def registry(sources: Mapping[str, Source]) -> CollectorRegistry:
+def registry(sources: Mapping[str, MetricSource]) -> CollectorRegistry:
     """Returns a registry with the metrics of the services.
 
     Args:

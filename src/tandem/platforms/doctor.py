@@ -20,7 +20,7 @@ from tandem.artifacts.lock import locked, sha256_of
 from tandem.checkout import fragments
 from tandem.errors import TandemError
 from tandem.foreign.inheritance import effects
-from tandem.foreign.telemetry import unused_addresses
+from tandem.foreign.telemetry_variables import unused_addresses
 from tandem.local_spark.folder_names import check_folder_names
 from tandem.local_spark.heap import machine_memory
 from tandem.local_spark.java import find_java
@@ -29,8 +29,8 @@ from tandem.platforms.compose.cli import ports as compose_ports
 from tandem.platforms.compose.cli import variables
 from tandem.platforms.compose.containers import Containers
 from tandem.platforms.compose.engine import check_builder, check_memory, find_engine
-from tandem.platforms.compose.folder import project_folder
 from tandem.platforms.compose.mounts import check_mounts
+from tandem.platforms.compose.project_folder import project_folder
 from tandem.platforms.findings import Finding, findings
 from tandem.platforms.local_services.mongod import find_mongod, version_of
 from tandem.platforms.local_services.prepare import ports as embedded_ports

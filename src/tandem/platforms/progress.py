@@ -18,6 +18,7 @@ from tandem.errors import EnvironmentNotReadyError
 from tandem.kafka_python import reader
 from tandem.settings.connections import kafka_client, mongo_client
 from tandem.settings.model import KafkaSettings, MongoSettings, Settings
+from tandem.verify.settle import newest_report
 
 Committed = Mapping[str, Mapping[str, int]]
 
@@ -49,7 +50,7 @@ class ProgressReader:
     def newest(self) -> dict[str, Any] | None:
         """Returns the newest document; None if there is none, or no answer."""
         try:
-            return self._collection.find_one({"pipeline": self._pipeline}, sort=[("$natural", -1)])
+            return newest_report(self._collection, self._pipeline)
         except PyMongoError:
             return None
 

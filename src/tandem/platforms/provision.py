@@ -31,6 +31,8 @@ DEAD_LETTER_BYTES = 4 * 1024 * 1024
 # MongoDB's error codes that waiting does not resolve.
 _REFUSED = {13: "not authorized", 18: "wrong name or password"}
 _PATIENCE_MS = 10_000
+# For a look at services that run already, as by the doctor.
+LOOK_MS = 3000
 _TIMESTAMP_TYPE, _LOG_APPEND_TIME = "message.timestamp.type", "LogAppendTime"
 _HINT = (
     "check that it is running (on this machine: `tandem up`), that the address is right, and that this machine may "
@@ -128,7 +130,7 @@ def producer_dated(kafka: KafkaSettings, streams: Sequence[Stream]) -> list[str]
         EnvironmentNotReadyError: Kafka does not answer, or does not show the topics' settings to the user.
     """
     topics = [stream.topic for stream in streams]
-    with administrator(kafka, "show the topics' settings", bootstrap_timeout_ms=3000) as admin:
+    with administrator(kafka, "show the topics' settings", bootstrap_timeout_ms=LOOK_MS) as admin:
         there = set(admin.list_topics())
         asked = [ConfigResource("TOPIC", topic, [_TIMESTAMP_TYPE]) for topic in topics if topic in there]
         configs_of = admin.describe_configs(asked, config_filter="all")["topic"] if asked else {}

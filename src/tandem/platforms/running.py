@@ -26,7 +26,7 @@ _PATIENCE_S = 5
 def running() -> dict[str, str]:
     """Returns the profiles whose environments run here, each with the evidence."""
     active, with_containers = {}, []
-    for settings in _valid():
+    for settings in valid_settings():
         match settings.backend:
             case "embedded" | "rehearsal":
                 supervisor = read_identity(StateFolder(settings.home).pid(SUPERVISOR))
@@ -63,7 +63,7 @@ def check_running(pipeline: str, running: Sequence[str]) -> None:
         )
 
 
-def _valid() -> list[Settings]:
+def valid_settings() -> list[Settings]:
     """Returns the settings of all profiles, without invalid ones."""
     found = []
     for name in profiles():

@@ -14,9 +14,10 @@ from pymongo import MongoClient
 
 from tandem.errors import TandemError
 from tandem.kafka_python import reader
+from tandem.platforms import provision
+from tandem.platforms.compose.compose_project import Project
 from tandem.platforms.compose.containers import Containers
 from tandem.platforms.compose.engine import find_engine
-from tandem.platforms.compose.project import Project
 from tandem.platforms.provision import (
     administrator,
     broker_time_fix,
@@ -51,7 +52,7 @@ def kafka(settings: Settings) -> str:
 
     Elsewhere, all of the pipeline's topics must exist.
     """
-    with administrator(settings.kafka, "answer", bootstrap_timeout_ms=3000) as admin:
+    with administrator(settings.kafka, "answer", bootstrap_timeout_ms=provision.LOOK_MS) as admin:
         brokers = len(admin.describe_cluster().get("brokers") or ())
         there = set(admin.list_topics())
     streams, dead = streams_of(settings.location)
@@ -68,7 +69,7 @@ def kafka(settings: Settings) -> str:
 def uncompacted(settings: Settings) -> str:
     """Checks that Kafka does not compact the pipeline's topics."""
     streams, dead = streams_of(settings.location)
-    with administrator(settings.kafka, "answer", bootstrap_timeout_ms=3000) as admin:
+    with administrator(settings.kafka, "answer", bootstrap_timeout_ms=provision.LOOK_MS) as admin:
         there = {dead, *(stream.topic for stream in streams)} & set(admin.list_topics())
     if not there and settings.backend in _DEPLOYED:
         raise Skipped("deploy creates the topics")
@@ -81,7 +82,7 @@ def kafka_rights(settings: Settings) -> str:
 
     See ``rights.missing_rights``.
     """
-    if missing := missing_rights(settings.kafka, *streams_of(settings.location), patience_ms=3000):
+    if missing := missing_rights(settings.kafka, *streams_of(settings.location), patience_ms=provision.LOOK_MS):
         raise TandemError(in_words(settings.kafka, missing), hint=remedy(missing))
     return "the job may read and write its topics"
 
@@ -118,7 +119,7 @@ def record_times(settings: Settings) -> str:
 def kafka_clock(settings: Settings) -> str:
     """Checks by the records' timestamps that the broker's clock is not ahead."""
     streams, _ = streams_of(settings.location)
-    consumer = reader(**kafka_client(settings.kafka), bootstrap_timeout_ms=3000, request_timeout_ms=5000)
+    consumer = reader(**kafka_client(settings.kafka), bootstrap_timeout_ms=provision.LOOK_MS, request_timeout_ms=5000)
     ahead_of_now = int((time.time() + _MAX_SKEW_S) * 1000)
     try:
         others = producer_dated(settings.kafka, streams)
@@ -140,12 +141,12 @@ def kafka_clock(settings: Settings) -> str:
 
 
 def _client(settings: Settings) -> MongoClient[dict[str, Any]]:
-    return MongoClient(**mongo_client(settings.mongo), serverSelectionTimeoutMS=3000, tz_aware=True)
+    return MongoClient(**mongo_client(settings.mongo), serverSelectionTimeoutMS=provision.LOOK_MS, tz_aware=True)
 
 
 def replica_set(settings: Settings) -> str:
     """Returns MongoDB's version and replica set; checks the login."""
-    check_mongo(settings.mongo, patience_ms=3000)
+    check_mongo(settings.mongo, patience_ms=provision.LOOK_MS)
     with _client(settings) as client:
         hello = client.admin.command("hello")
         version = client.server_info()["version"]

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import argparse
 import signal
-import sys
 import threading
 from datetime import UTC, datetime
 
 from tandem import log
 from tandem.catalog import declared_by
-from tandem.errors import TandemError
+from tandem.errors import run_program
 from tandem.foreign import inherited
 from tandem.producer.api import produce
 from tandem.producer.lookup import lookups_of, store_lookups
@@ -19,8 +18,8 @@ from tandem.settings.load import load_one
 from tandem.settings.protection import OPTION, check_sending
 
 
-def main() -> int:
-    """Returns the exit code: 0 when stopped by SIGTERM or SIGINT."""
+def main() -> None:
+    """Sends until SIGTERM or SIGINT."""
     parser = argparse.ArgumentParser(prog="python -m tandem.producer", description=__doc__)
     parser.add_argument("--rate", type=float, default=DEFAULT_REAL_RATE, help="events of the first stream a second")
     parser.add_argument(
@@ -33,28 +32,23 @@ def main() -> int:
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
-    try:
-        settings = load_one()
-        check_sending(settings, options.confirm)
-        log.to_stderr(settings.log.format)
-        location = settings.location
-        # Every process computes the same events, so a restarted one resumes.
-        plan = Plan(seed=1, count=None, start=datetime.now(UTC), mix=Mix(late=0), rate=options.rate)
-        store_lookups(settings.mongo, lookups_of(location), plan)
-        produce(
-            [stream.name for stream in declared_by(location).streams],
-            plan,
-            profile=settings.profile,
-            confirmed=True,
-            variables=location.variables(inherited()),
-            metrics=options.metrics,
-            stop=stop,
-        )
-    except TandemError as error:
-        sys.stderr.write(f"error: {error}\nhint: {error.hint}\n")
-        return error.exit_code
-    return 0
+    settings = load_one()
+    check_sending(settings, options.confirm)
+    log.to_stderr(settings.log.format)
+    location = settings.location
+    # Every process computes the same events, so a restarted one resumes.
+    plan = Plan(seed=1, count=None, start=datetime.now(UTC), mix=Mix(late=0), rate=options.rate)
+    store_lookups(settings.mongo, lookups_of(location), plan)
+    produce(
+        [stream.name for stream in declared_by(location).streams],
+        plan,
+        profile=settings.profile,
+        confirmed=True,
+        variables=location.variables(inherited()),
+        metrics=options.metrics,
+        stop=stop,
+    )
 
 
 if __name__ == "__main__":
-    raise SystemExit(main())
+    raise SystemExit(run_program(main))

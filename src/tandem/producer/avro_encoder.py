@@ -11,7 +11,7 @@ import fastavro
 from fastavro.schema import SchemaParseException, fingerprint, to_parsing_canonical_form
 
 from tandem.engine.declare.avro_schema import SINGLE_OBJECT, Avro
-from tandem.engine.declare.avro_source import Source, problems
+from tandem.engine.declare.avro_source import AvroSource, problems
 from tandem.engine.declare.avro_version import Version
 from tandem.engine.declare.kind import String
 from tandem.engine.declare.stream import Stream
@@ -93,7 +93,7 @@ class AvroRecordEncoder:
 
     def __init__(self, stream: Stream, avro: Avro) -> None:
         self.header = avro.header
-        self._encoders: list[tuple[Mapping[str, Source], AvroEncoder]] = []
+        self._encoders: list[tuple[Mapping[str, AvroSource], AvroEncoder]] = []
         for version in avro.versions:
             sources = avro.sources(version, stream.fields)
             if not any(problems(sources)):

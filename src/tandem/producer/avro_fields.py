@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, assert_never
 
-from tandem.engine.declare.avro_source import Reading, Source
+from tandem.engine.declare.avro_source import AvroReading, AvroSource
 from tandem.engine.declare.kind import (
     Array,
     Boolean,
@@ -22,7 +22,7 @@ from tandem.engine.declare.kind import (
 )
 
 
-def record_of(sources: Mapping[str, Source], fields: Mapping[str, Any]) -> dict[str, Any]:
+def record_of(sources: Mapping[str, AvroSource], fields: Mapping[str, Any]) -> dict[str, Any]:
     """Returns a record for fastavro, which converts dates and decimals.
 
     It lacks the fields that are None, and those that the schema does not have.
@@ -38,7 +38,7 @@ def record_of(sources: Mapping[str, Source], fields: Mapping[str, Any]) -> dict[
     return record
 
 
-def _value(reading: Reading, value: Any) -> Any:
+def _value(reading: AvroReading, value: Any) -> Any:
     match reading.kind:
         case Timestamp():
             return value * 1000 // reading.micros
@@ -54,6 +54,6 @@ def _value(reading: Reading, value: Any) -> Any:
             assert_never(reading.kind)
 
 
-def _item(reading: Reading, value: Any) -> Any:
+def _item(reading: AvroReading, value: Any) -> Any:
     inner = reading.inner and reading.inner.reading
     return _value(inner, value) if inner else value

@@ -9,6 +9,7 @@ from datetime import UTC, datetime, timedelta
 
 from kafka import KafkaProducer
 
+from tandem.engine.declare.iso_time import iso_time
 from tandem.engine.declare.stream import CONTROL_FIELD, CONTROL_KEY, CONTROL_TIME_FIELD, Stream
 from tandem.errors import EnvironmentNotReadyError
 from tandem.producer.ledger import Ledger, Outcome, Record
@@ -58,7 +59,7 @@ def control_record(topic: str, partition: int, at: datetime) -> Record:
     """Returns a control record: no event before ``at`` is expected any more."""
     if at.tzinfo is None:
         raise ValueError("the time of a control record needs a time zone")
-    time = at.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    time = iso_time(at)
     value = json.dumps({CONTROL_FIELD: "watermark", CONTROL_TIME_FIELD: time}).encode()
     label = f"control-{topic}-{partition}-{time}"
     return Record(topic, CONTROL_KEY.encode(), value, label, CONTROL_KIND, partition=partition)

@@ -9,7 +9,7 @@ from typing import Any
 from google.protobuf import descriptor_pb2, descriptor_pool, json_format, message_factory
 
 from tandem.engine.declare.kind import String, Timestamp, TimeUnit
-from tandem.engine.declare.protobuf_resolution import Source, problems
+from tandem.engine.declare.protobuf_resolution import ProtobufSource, problems
 from tandem.engine.declare.protobuf_schema import Protobuf, ProtobufVersion, headers_of
 from tandem.engine.declare.stream import Stream
 from tandem.engine.declare.wire_format import PREFIX_BYTES
@@ -50,7 +50,7 @@ class ProtobufEncoder:
         sources: the places of the declared fields in it.
     """
 
-    def __init__(self, protobuf: Protobuf, version: ProtobufVersion, sources: Mapping[str, Source]) -> None:
+    def __init__(self, protobuf: Protobuf, version: ProtobufVersion, sources: Mapping[str, ProtobufSource]) -> None:
         self._class, self._sources = message_class(version, protobuf.message), sources
         self.header = version.headers[0]
 

@@ -7,12 +7,12 @@ from typing import Any
 
 from tandem.engine.declare.kind import DIGITS, Array, Date, Decimal, Map, Record, Timestamp
 from tandem.engine.declare.protobuf_descriptor import Field
-from tandem.engine.declare.protobuf_resolution import Source
+from tandem.engine.declare.protobuf_resolution import ProtobufSource
 
 _BITS_PER_BYTE = 8
 
 
-def fill(message: Any, sources: Mapping[str, Source], fields: Mapping[str, Any]) -> None:
+def fill(message: Any, sources: Mapping[str, ProtobufSource], fields: Mapping[str, Any]) -> None:
     """Sets the fields of a message.
 
     Args:
@@ -45,7 +45,7 @@ def fill(message: Any, sources: Mapping[str, Source], fields: Mapping[str, Any])
             setattr(message, field.name, _scalar(field, source, value))
 
 
-def _fill_one(message: Any, source: Source, value: Any) -> None:
+def _fill_one(message: Any, source: ProtobufSource, value: Any) -> None:
     """Sets the fields of a message that is one value."""
     match source.kind:
         case Record():
@@ -64,7 +64,7 @@ def _fill_one(message: Any, source: Source, value: Any) -> None:
             message.value = _plain(source, value)
 
 
-def _scalar(field: Field, source: Source, value: Any) -> Any:
+def _scalar(field: Field, source: ProtobufSource, value: Any) -> Any:
     if field.type == "enum":
         if value not in source.symbols:
             raise ValueError(f"{field.type_name} has no {value!r}")
@@ -72,7 +72,7 @@ def _scalar(field: Field, source: Source, value: Any) -> Any:
     return _plain(source, value)
 
 
-def _plain(source: Source, value: Any) -> Any:
+def _plain(source: ProtobufSource, value: Any) -> Any:
     if isinstance(source.kind, Timestamp):
         return value * 1000 // source.kind.unit.micros
     return f"{value:f}" if isinstance(source.kind, Decimal) else value

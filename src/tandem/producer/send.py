@@ -37,7 +37,7 @@ _REJECTIONS = (
     RecordListTooLargeError,
     TopicAuthorizationFailedError,
 )
-_RECORDS = prometheus_client.Counter(
+SENT_RECORDS = prometheus_client.Counter(
     "tandem_producer_records", "Records by class (valid, repeat, ...) and outcome.", ["topic", "class", "outcome"]
 )
 
@@ -208,7 +208,7 @@ class _Deliveries:
 
 def _count(topic: str, kind: str, outcome: str) -> None:
     """Counts one record with a known outcome."""
-    _RECORDS.labels(topic, kind, outcome).inc()
+    SENT_RECORDS.labels(topic, kind, outcome).inc()
 
 
 def serve_metrics(place: str) -> None:

@@ -18,7 +18,7 @@ from tandem.engine.declare.replay_range import ReplayRange
 from tandem.replay.diff import Bounds, Difference, OnlyOld, difference, in_order
 from tandem.settings.model import Settings
 from tandem.verify.mongo_documents import AS_NUMBERS
-from tandem.verify.progress import OnProgress, Progress, counted
+from tandem.verify.step_progress import OnProgress, Progress, counted
 
 _ID_LENGTH = 60
 

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import replace
 
+from tandem.engine.declare.iso_time import iso_time_of
 from tandem.engine.declare.replay_range import ReplayRange
 from tandem.errors import UsageError
-from tandem.replay.resolve import PartitionOffsets, time_text
+from tandem.replay.resolve import PartitionOffsets
 from tandem.replay.sets import Replayed
 
 
@@ -33,7 +34,7 @@ def continued(earlier: Replayed, now: ReplayRange, partitions: Iterable[Partitio
     if earlier.state == "done":
         raise UsageError(
             f"the collections with the suffix {now.into} hold a replay of records that this range does not have",
-            hint=f"use --since {time_text(earlier.span.since_ms)} or earlier without --until, or another suffix; "
+            hint=f"use --since {iso_time_of(earlier.span.since_ms)} or earlier without --until, or another suffix; "
             f"`tandem verify --into {now.into}` verifies them as they are",
         )
     begins = {(each.topic, str(each.number)): each.begin for each in partitions}

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 
 from tandem.engine.declare.durations import durations_of
+from tandem.engine.declare.iso_time import iso_time_of
 from tandem.engine.declare.replay_range import NEVER_MS, ReplayRange
 from tandem.errors import UsageError
 
@@ -97,7 +98,7 @@ def range_of(
     _check_kept(partitions, read_ms, margin.read_s)
     if not sum(max(0, min(each.until, each.end) - each.since) for each in partitions):
         raise UsageError(
-            f"the topics have no records in this range, which begins at {time_text(milliseconds(since))}",
+            f"the topics have no records in this range, which begins at {iso_time_of(milliseconds(since))}",
             hint="`tandem status` shows whether the job has read any; see --since and --until",
         )
     offsets: dict[str, dict[str, tuple[int, int]]] = {}
@@ -132,7 +133,7 @@ def _check_kept(partitions: Iterable[PartitionOffsets], read_ms: int, margin_s: 
         return
     topics = ", ".join(sorted({each.topic for each in gone}))
     what = (
-        f"Kafka has removed records that the replay needs: it reads from {time_text(read_ms)}, "
+        f"Kafka has removed records that the replay needs: it reads from {iso_time_of(read_ms)}, "
         f"{margin_s:g} s before --since, and the oldest records in {topics} are"
     )
     oldest = [each.oldest_ms for each in gone if each.oldest_ms is not None]
@@ -142,19 +143,11 @@ def _check_kept(partitions: Iterable[PartitionOffsets], read_ms: int, margin_s: 
             hint=f"--since may be {margin_s:g} s after the next record in each partition",
         )
     raise UsageError(
-        f"{what} of {time_text(max(oldest))}",
-        hint=f"use --since {time_text(max(oldest) + round(margin_s * 1000) + 1)} or later",
+        f"{what} of {iso_time_of(max(oldest))}",
+        hint=f"use --since {iso_time_of(max(oldest) + round(margin_s * 1000) + 1)} or later",
     )
 
 
 def milliseconds(moment: datetime) -> int:
     """Returns a time in milliseconds since 1970."""
     return round(moment.timestamp() * 1000)
-
-
-def time_text(ms: int) -> str:
-    """Returns a time in milliseconds since 1970 in ISO 8601."""
-    try:
-        return datetime.fromtimestamp(ms / 1000, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
-    except (ValueError, OverflowError):  # before the year 1
-        return f"{ms} ms"

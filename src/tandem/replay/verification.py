@@ -19,8 +19,8 @@ from tandem.verify.compare import compare
 from tandem.verify.intake import Intake
 from tandem.verify.mongo_documents import AS_NUMBERS, MongoDocuments
 from tandem.verify.oracle import EventId, load_oracle
-from tandem.verify.progress import OnProgress, Progress, counted, nothing
 from tandem.verify.report import Report
+from tandem.verify.step_progress import OnProgress, Progress, counted, nothing
 from tandem.verify.topics import TopicReader
 from tandem.verify.watermark import sweep
 

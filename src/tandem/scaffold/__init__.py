@@ -11,7 +11,7 @@ from tandem.catalog import PipelineLocation
 from tandem.engine.declare.avro_schema import file_of
 from tandem.scaffold.avro import in_avro, schema_of
 from tandem.scaffold.example.streams import STREAMS
-from tandem.scaffold.folder import EXAMPLE, SHARED, create
+from tandem.scaffold.pipeline_folder import EXAMPLE, SHARED, create
 
 _PACKAGE = f"{__name__}.example"
 

@@ -29,9 +29,9 @@ from tandem.engine.declare.pipeline import repeated_topics
 from tandem.errors import UsageError
 from tandem.scaffold import Format
 from tandem.scaffold.chosen import Chosen, choose, kind_at
-from tandem.scaffold.folder import check_name, create
 from tandem.scaffold.joining import JoinChoice, joining
 from tandem.scaffold.names import dead_letter_topic
+from tandem.scaffold.pipeline_folder import check_name, create
 from tandem.scaffold.render.joined import files_of
 from tandem.scaffold.render.joined_names import JoinedNames
 from tandem.scaffold.render.one import OneStream

@@ -11,7 +11,7 @@ from pathlib import Path
 from tandem import __version__
 from tandem.checkout import RECORD, checkout
 from tandem.errors import DISTRIBUTION, TandemError, UsageError
-from tandem.scaffold.folder import EXAMPLE, SHARED
+from tandem.scaffold.pipeline_folder import EXAMPLE, SHARED
 from tandem.settings.editor_schema import schema_text
 from tandem.settings.profiles import packaged_names
 

@@ -19,7 +19,7 @@ _NO_NEWLINE = "\\ No newline at end of file\n"
 
 
 @dataclass(frozen=True)
-class Change:
+class FileChange:
     """A file whose text in the installed version differs from the project's.
 
     Attributes:
@@ -43,7 +43,7 @@ class Change:
         return "".join(line if line.endswith("\n") else f"{line}\n{_NO_NEWLINE}" for line in lines)
 
 
-def changes(folder: Path) -> list[Change]:
+def changes(folder: Path) -> list[FileChange]:
     """Returns what differs since the user last saw it.
 
     A deleted file stays deleted. A file that only the user changed is left out.
@@ -57,11 +57,11 @@ def changes(folder: Path) -> list[Change]:
         before, known = text_of(folder / path), known_files.get(path)
         if before == after or digest(after) == known or (before is None and known):
             continue
-        found.append(Change(path, before, after, kept=before is not None and digest(before) != known))
+        found.append(FileChange(path, before, after, kept=before is not None and digest(before) != known))
     return found
 
 
-def apply(folder: Path, found: list[Change]) -> None:
+def apply(folder: Path, found: list[FileChange]) -> None:
     """Writes the files that the user did not change, and records all as seen.
 
     Raises:
@@ -86,7 +86,7 @@ def recorded(folder: Path) -> tuple[str, Mapping[str, str]]:
         record = parse_json(text)
         name, version = str(record["name"]), str(record["version"])
         files = {str(path): str(value) for path, value in record["files"].items()}
-        is_newer = _release(version) > _release(__version__)
+        is_newer = release_of(version) > release_of(__version__)
     except (ValueError, TypeError, KeyError, AttributeError):
         raise UsageError(f"{file} is not a record of `tandem init`", hint=f"`git checkout {RECORD}`") from None
     if is_newer:
@@ -97,6 +97,6 @@ def recorded(folder: Path) -> tuple[str, Mapping[str, str]]:
     return name, files
 
 
-def _release(version: str) -> list[int]:
+def release_of(version: str) -> list[int]:
     """Returns the numbers of a version, without those of a pre-release."""
     return [int(number) for number in re.findall(r"[0-9]+", re.split(r"[^0-9.]", version)[0])]

@@ -26,7 +26,7 @@ _BARE = re.compile(r"[A-Za-z0-9_-]+")
 
 
 @dataclass(frozen=True)
-class Change:
+class SettingChange:
     """One setting of a profile that an import would change.
 
     Attributes:
@@ -60,7 +60,7 @@ class Import:
 
     name: str
     table: Mapping[str, Any]
-    changes: tuple[Change, ...]
+    changes: tuple[SettingChange, ...]
 
     @property
     def overwrites(self) -> bool:
@@ -94,7 +94,7 @@ def planned(text: str, file: Path, packaged: tuple[str, ...], name: str | None =
     table = merged({"like": _LIKE}, known, settings)
     before = dict(leaves(known))
     values = leaves(table)
-    changes = tuple(Change(key, before.get(key), value) for key, value in values if before.get(key) != value)
+    changes = tuple(SettingChange(key, before.get(key), value) for key, value in values if before.get(key) != value)
     return Import(name, table, changes)
 
 

@@ -14,7 +14,7 @@ from tandem.catalog import PipelineLocation
 from tandem.engine.spark.secrets import REFERENCE, is_reference
 from tandem.settings.google import GoogleSettings
 from tandem.settings.heap_size import DRIVER, EXECUTOR, HEAP_PATTERN, check_heaps
-from tandem.settings.telemetry import TelemetrySettings
+from tandem.settings.telemetry_settings import TelemetrySettings
 
 
 def _checked(reference: str) -> str:

@@ -7,14 +7,14 @@ that cannot be of the declared type.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import date
 from typing import Any, NoReturn
 
 from tandem.engine.declare.kind import FIRST_MICROS, LAST_MICROS, MAX_DECIMAL_BYTES, Decimal, Enum, String
 from tandem.engine.declare.stream import DeadLetterError
 from tandem.verify.decimal_values import by_bytes
-from tandem.verify.field_values import Refused
+from tandem.verify.field_values import Refused, least
 
 # Converts a decoded value that is not None.
 Read = Callable[[Any], Any]
@@ -37,6 +37,30 @@ def text(value: bytes) -> str:
         return value.decode()
     except UnicodeDecodeError:
         raise Refused(DeadLetterError.NOT_UTF8) from None
+
+
+def map_of(entries: Mapping[bytes, Any], read_value: Read) -> dict[str, Any]:
+    """Returns the converted entries of a map.
+
+    Of several reasons to refuse it, the result is that of ``least``.
+    """
+    found: dict[str, Any] = {}
+    reasons: list[Refused] = []
+    for key, each in entries.items():
+        try:
+            name = text(key)
+            if "\0" in name:  # not possible in the name of a MongoDB field
+                wrong()
+        except Refused as refused:
+            reasons.append(refused)
+            name = ""
+        try:
+            found[name] = read_value(each)
+        except Refused as refused:
+            reasons.append(refused.inside("[*]"))
+    if reasons:
+        raise least(reasons)
+    return found
 
 
 def text_reader(kind: String) -> Read:

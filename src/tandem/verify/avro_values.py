@@ -32,13 +32,13 @@ from tandem.verify.avro_scalars import (
     decimal_reader,
     double,
     enum_reader,
+    map_of,
     same,
-    text,
     text_reader,
     time_reader,
     wrong,
 )
-from tandem.verify.field_values import Refused, array_reader, least
+from tandem.verify.field_values import Refused, array_reader, present
 
 _Fields = Mapping[str, Mapping[str, Any]]
 _UNITS = {"timestamp-millis": 1000, "timestamp-micros": 1}
@@ -105,25 +105,7 @@ def _inner(kind: Kind, avro: dict[str, Any], newest: Any, part: str) -> Read:
 
 def _map_reader(read_value: Read) -> Read:
     def read(value: dict[bytes, Any]) -> dict[str, Any]:
-        found: dict[str, Any] = {}
-        reasons: list[Refused] = []
-        for key, each in value.items():
-            try:
-                name = text(key)
-                if "\0" in name:  # not possible in the name of a MongoDB field
-                    wrong()
-            except Refused as refused:
-                reasons.append(refused)
-                name = ""
-            try:
-                if each is None:
-                    raise Refused(DeadLetterError.NULL_FIELD)
-                found[name] = read_value(each)
-            except Refused as refused:
-                reasons.append(refused.inside("[*]"))
-        if reasons:
-            raise least(reasons)
-        return found
+        return map_of(value, lambda each: present(each, read_value))
 
     return read
 

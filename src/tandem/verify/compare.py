@@ -10,7 +10,7 @@ from itertools import chain
 from typing import Any
 
 from tandem.verify.dead_letters import compare_letters
-from tandem.verify.expected import Documents, Question, answer, combinations
+from tandem.verify.expected import Documents, OracleCall, combinations, compare_events
 from tandem.verify.intake import Intake
 from tandem.verify.oracle import Oracle
 from tandem.verify.report import Kind, Problems, RecordCounts, Report
@@ -51,8 +51,8 @@ def compare(
     # The job has written no document of these, but reconcile may have: as with late events.
     unprocessed = {(intake.stream.name, identity) for intake in intakes for identity in intake.unprocessed}
     most = [intake.most_contents for intake in intakes]
-    question = Question(oracle.expect, collections, parameters, watermark.ms, combinations(most))
-    found = answer(question, intakes, documents, watermark.late, unprocessed)
+    call = OracleCall(oracle.expect, collections, parameters, watermark.ms, combinations(most))
+    found = compare_events(call, intakes, documents, watermark.late, unprocessed)
     for differences in found.differences.values():
         differences.add_to(problems)
     due = dict(chain.from_iterable((intake.dead | intake.unknown_then).items() for intake in intakes))

@@ -36,7 +36,7 @@ class Documents(Protocol):
 
 
 @dataclass(frozen=True)
-class Question:
+class OracleCall:
     """What an oracle needs to know besides the events.
 
     Attributes:
@@ -55,7 +55,7 @@ class Question:
 
 
 @dataclass(frozen=True)
-class Answer:
+class Comparison:
     """The comparison of events with documents.
 
     Attributes:
@@ -69,27 +69,27 @@ class Answer:
     differences: Mapping[str, CollectionDifferences]
 
 
-def answer(
-    question: Question,
+def compare_events(
+    call: OracleCall,
     events: Sequence[Events],
     documents: Documents,
     late: Set[EventId],
     unprocessed: Set[EventId],
-) -> Answer:
+) -> Comparison:
     """Returns the comparison of events with documents.
 
     Args:
-        question: what the oracle needs to know.
+        call: what the oracle needs to know.
         events: the events of each stream.
         documents: the stored documents.
         late: the events that may have been late.
         unprocessed: the events whose records were all rejected before their schema was known.
     """
-    expectations = expected(question, events, documents, late | unprocessed)
+    expectations = expected(call, events, documents, late | unprocessed)
     first = next(expectations)
     differences = {
         collection: CollectionDifferences(collection, documents.read(collection), first.documents.get(collection, {}))
-        for collection in question.collections
+        for collection in call.collections
     }
     while any(differences.values()) and (other := next(expectations, None)):
         for collection, found in differences.items():
@@ -98,11 +98,11 @@ def answer(
         each.stream.name: Counter(first.outcome[each.stream.name, identity] for identity in each.accepted)
         for each in events
     }
-    return Answer(outcomes, sum(first.outcome[event] == "late" for event in unprocessed), differences)
+    return Comparison(outcomes, sum(first.outcome[event] == "late" for event in unprocessed), differences)
 
 
 def expected(
-    question: Question, events: Sequence[Events], documents: Documents, late: Set[EventId]
+    call: OracleCall, events: Sequence[Events], documents: Documents, late: Set[EventId]
 ) -> Iterator[Expectation]:
     """Yields what the oracle expects, once for each combination of contents.
 
@@ -112,9 +112,9 @@ def expected(
     A combination uses the content of the same number, or the last one, for all events of a stream. So for any contents
     of two events of two streams, one of the combinations has both.
     """
-    observed = ObservedDocuments(documents, question.collections)
+    observed = ObservedDocuments(documents, call.collections)
     tried = set()
-    for combination in question.combinations:
+    for combination in call.combinations:
         numbers = tuple(min(number, each.most_contents - 1) for number, each in zip(combination, events, strict=True))
         if numbers in tried:
             continue
@@ -123,9 +123,7 @@ def expected(
             each.stream.name: _of_number(number, each) if number else each.accepted
             for number, each in zip(numbers, events, strict=True)
         }
-        yield question.expect(
-            accepted, watermark_ms=question.watermark_ms, late=late, observed=observed, **question.parameters
-        )
+        yield call.expect(accepted, watermark_ms=call.watermark_ms, late=late, observed=observed, **call.parameters)
 
 
 def combinations(most_contents: Sequence[int]) -> list[Numbers]:

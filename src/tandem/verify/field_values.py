@@ -209,7 +209,7 @@ def array_reader(read_item: Read) -> Read:
         found: list[Any] = []
         for number, item in enumerate(value):
             try:
-                found.append(_present(item, read_item))
+                found.append(present(item, read_item))
             except Refused as refused:
                 raise refused.inside(f"[{number}]") from None
         return found
@@ -228,7 +228,7 @@ def _map(read_value: Read) -> Read:
             if "\0" in key:  # not possible in the name of a MongoDB field
                 reasons.append(Refused(DeadLetterError.WRONG_TYPE))
             try:
-                found[key] = _present(each, read_value)
+                found[key] = present(each, read_value)
             except Refused as refused:
                 reasons.append(refused.inside("[*]"))
         if reasons:
@@ -248,7 +248,8 @@ def _detail(refused: Refused) -> tuple[str, str]:
     return refused.error, refused.path + (":" if refused.error is DeadLetterError.WRONG_TYPE else "")
 
 
-def _present(value: Any, read: Read) -> Any:
+def present(value: Any, read: Read) -> Any:
+    """Returns a converted value; null is refused."""
     if value is None:
         raise Refused(DeadLetterError.NULL_FIELD)
     return read(value)

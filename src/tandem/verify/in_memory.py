@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence, Set
+from collections.abc import Sequence, Set
 
 from tandem.catalog import Declaration
 from tandem.settings.model import JobSettings
@@ -10,9 +10,9 @@ from tandem.verify.compare import compare
 from tandem.verify.expected import Documents
 from tandem.verify.intake import Intake
 from tandem.verify.oracle import Oracle
-from tandem.verify.progress import Progress, counted
 from tandem.verify.report import Report
-from tandem.verify.topics import Ends, TopicReader, TopicRecord
+from tandem.verify.step_progress import Progress, counted
+from tandem.verify.topics import Ends, Offsets, TopicReader
 from tandem.verify.watermark import Watermark, sweep
 
 
@@ -24,6 +24,7 @@ class InMemoryVerification:
         oracle: its oracle.
         job: its settings.
         topics: the readers of the streams' topics.
+        letters: the reader of the dead letters' topic.
         documents: MongoDB's documents.
         progress: is called with each step.
     """
@@ -34,11 +35,12 @@ class InMemoryVerification:
         oracle: Oracle,
         job: JobSettings,
         topics: Sequence[TopicReader],
+        letters: TopicReader,
         documents: Documents,
         progress: Progress,
     ) -> None:
         self._declared, self._oracle, self._job = declared, oracle, job
-        self._topics, self._documents, self._progress = topics, documents, progress
+        self._topics, self._letters, self._documents, self._progress = topics, letters, documents, progress
         skew = job.max_clock_skew_seconds
         self._intakes = [Intake(stream, max_clock_skew_seconds=skew) for stream in declared.streams]
         self._watermark = Watermark(0, frozenset())
@@ -58,18 +60,13 @@ class InMemoryVerification:
         self._watermark = sweep(arrivals, names, lateness_seconds=self._job.lateness_seconds)
         return self._watermark.ms
 
-    def report(
-        self,
-        letters: Iterable[TopicRecord],
-        beginnings: Mapping[str, Mapping[int, int]],
-        dropped_as_late: int | None,
-    ) -> Report:
-        """Returns the comparison; see ``compare.compare``."""
+    def report(self, ends: Offsets, beginnings: Ends, dropped_as_late: int | None) -> Report:
+        """Returns the comparison; see ``ParallelVerification.report``."""
         with self._progress.step("comparing", 1):
             return compare(
                 self._intakes,
                 self._documents,
-                letters,
+                self._letters.read(beginnings[self._letters.topic], ends),
                 self._watermark,
                 oracle=self._oracle,
                 collections=[collection.name for collection in self._declared.collections],

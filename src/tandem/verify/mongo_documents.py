@@ -26,9 +26,9 @@ AS_NUMBERS: CodecOptions[dict[str, Any]] = CodecOptions(datetime_conversion=Date
 _SERVER_SELECTION_MS = 10_000
 
 # The documents that a worker reads at a time.
-_IN_A_RANGE = 50_000
+DOCUMENTS_IN_A_RANGE = 50_000
 # The sampled documents of each range, so that ranges are of about the same size.
-_SAMPLED = 100
+SAMPLED_OF_A_RANGE = 100
 _INDEX = "_id_"
 
 
@@ -85,13 +85,13 @@ class MongoDocuments:
     def ranges(self, collection: str) -> list[Range]:
         """Returns ranges of about as many documents, which together have all documents."""
         documents = self._of(collection)
-        count = documents.estimated_document_count() // _IN_A_RANGE
+        count = documents.estimated_document_count() // DOCUMENTS_IN_A_RANGE
         if not count:
             return [Range()]
-        sample = [{"$sample": {"size": count * _SAMPLED}}, {"$project": {"_id": 1}}, {"$sort": {"_id": 1}}]
+        sample = [{"$sample": {"size": count * SAMPLED_OF_A_RANGE}}, {"$project": {"_id": 1}}, {"$sort": {"_id": 1}}]
         ids = [document["_id"] for document in documents.aggregate(sample)]
         # A sample may have a document twice, and a range must not be empty.
-        limits = [None, *([each] for each, _ in groupby(ids[_SAMPLED::_SAMPLED])), None]
+        limits = [None, *([each] for each, _ in groupby(ids[SAMPLED_OF_A_RANGE::SAMPLED_OF_A_RANGE])), None]
         return [Range(first, last) for first, last in pairwise(limits)]
 
     def encoded(self, collection: str, within: Range) -> Iterable[tuple[Any, bytes]]:

@@ -14,7 +14,7 @@ from tandem.producer.protobuf_encoder import message_class
 from tandem.verify.field_values import Read, Refused
 from tandem.verify.protobuf_messages import Shape, decoder
 from tandem.verify.protobuf_types import Of, Types
-from tandem.verify.protobuf_values import record_part
+from tandem.verify.protobuf_values import record_reader
 
 
 class ProtobufRecords:
@@ -33,7 +33,7 @@ class ProtobufRecords:
         for version, own in zip(protobuf.versions, types, strict=True):
             # A version without the message has no records.
             of = Of(own.messages[name], own) if version.headers else newest
-            part = record_part(stream.fields, of, newest)
+            part = record_reader(stream.fields, of, newest)
             self._known[version.schema_id] = version.headers, decoder(part.inner or Shape()), part.read
         self._whole = {
             version.schema_id: message_class(version, protobuf.message)

@@ -28,8 +28,8 @@ from tandem.engine.declare.kind import (
 )
 from tandem.engine.declare.stream import DeadLetterError
 from tandem.verify import protobuf_scalars as scalars
-from tandem.verify.avro_scalars import double, same, text, text_reader, wrong
-from tandem.verify.field_values import Read, Refused, array_reader, least
+from tandem.verify.avro_scalars import double, map_of, same, text_reader, wrong
+from tandem.verify.field_values import Read, Refused, array_reader
 from tandem.verify.protobuf_messages import Shape
 from tandem.verify.protobuf_types import Of, Types
 
@@ -46,7 +46,7 @@ _WHOLE = (
 )
 
 
-class Part(NamedTuple):
+class ValueReader(NamedTuple):
     """How the values of a field are converted, and the shape of a message."""
 
     read: Read
@@ -63,7 +63,7 @@ class _Step(NamedTuple):
     read: Read | None
 
 
-def record_part(fields: Mapping[str, Kind], written: Of, newest: Of, mark: str = "") -> Part:
+def record_reader(fields: Mapping[str, Kind], written: Of, newest: Of, mark: str = "") -> ValueReader:
     """Returns how the declared fields of a message are read.
 
     Args:
@@ -76,11 +76,11 @@ def record_part(fields: Mapping[str, Kind], written: Of, newest: Of, mark: str =
     for name, kind in fields.items():
         (wanted,) = (each for each in newest.message.field if each.name == name)
         own, types = _own(wanted, written, newest)
-        part = _part(kind, own, types, wanted, newest.types)
+        part = _reader(kind, own, types, wanted, newest.types)
         if part is not None:
             shape.add(own, part.inner)
         steps.append(_Step(name, mark + name, kind, own, part and part.read))
-    return Part(lambda message: {step.name: _value(step, message) for step in steps}, shape)
+    return ValueReader(lambda message: {step.name: _value(step, message) for step in steps}, shape)
 
 
 def _own(wanted: Any, written: Of, newest: Of) -> tuple[Any, Types]:
@@ -110,7 +110,7 @@ def _has_presence(field: Any) -> bool:
     return bool(field.type == _Proto.TYPE_MESSAGE or field.HasField("oneof_index"))
 
 
-def _part(kind: Kind, field: Any, types: Types, newest: Any, newest_types: Types) -> Part | None:
+def _reader(kind: Kind, field: Any, types: Types, newest: Any, newest_types: Types) -> ValueReader | None:
     """Returns how a field is read; None if its values cannot be of the declared type."""
     is_repeated, entry = field.label == _Proto.LABEL_REPEATED, types.entry(field)
     match kind:
@@ -120,7 +120,7 @@ def _part(kind: Kind, field: Any, types: Types, newest: Any, newest_types: Types
             other = newest_types.entry(newest)
             value = entry.field[1] if other is None else other.field[1]
             part = _one(kind.values, entry.field[1], types, value, newest_types)
-            return None if part is None else _map_part(entry, part)
+            return None if part is None else _map_reader(entry, part)
         case Array():
             if not is_repeated or entry is not None:
                 return None
@@ -128,12 +128,12 @@ def _part(kind: Kind, field: Any, types: Types, newest: Any, newest_types: Types
             if part is None:
                 return None
             read = array_reader(part.read)
-            return Part(lambda values: read(list(values)), part.inner)
+            return ValueReader(lambda values: read(list(values)), part.inner)
         case _:
             return None if is_repeated else _one(kind, field, types, newest, newest_types)
 
 
-def _one(kind: Kind, field: Any, types: Types, newest: Any, newest_types: Types) -> Part | None:
+def _one(kind: Kind, field: Any, types: Types, newest: Any, newest_types: Types) -> ValueReader | None:
     wrapped = types.wrapped(field)
     if wrapped is not None:
         part = _plain(kind, wrapped, types)
@@ -141,17 +141,17 @@ def _one(kind: Kind, field: Any, types: Types, newest: Any, newest_types: Types)
             return None
         shape, read = Shape(), part.read
         shape.add(wrapped)
-        return Part(lambda message: read(message.f1), shape)
+        return ValueReader(lambda message: read(message.f1), shape)
     if isinstance(kind, Record):
         written = types.message(field)
         if written is None:
             return None
         other = newest_types.message(newest)
-        return record_part(kind.fields, written, written if other is None else other, ".")
+        return record_reader(kind.fields, written, written if other is None else other, ".")
     return _plain(kind, field, types)
 
 
-def _plain(kind: Kind, field: Any, types: Types) -> Part | None:
+def _plain(kind: Kind, field: Any, types: Types) -> ValueReader | None:
     of, is_text = field.type, field.type == _Proto.TYPE_STRING
     found: Read | None = None
     match kind:
@@ -174,7 +174,7 @@ def _plain(kind: Kind, field: Any, types: Types) -> Part | None:
             if kind.in_bytes:
                 return None
             if is_text:
-                return Part(scalars.text_decimal_reader(kind))
+                return ValueReader(scalars.text_decimal_reader(kind))
             return _known(field, ".confluent.type.Decimal", scalars.decimal_reader(kind))
         case Date():
             return _known(field, ".google.type.Date", scalars.day)
@@ -187,7 +187,7 @@ def _plain(kind: Kind, field: Any, types: Types) -> Part | None:
             return None
         case _:
             assert_never(kind)
-    return Part(found) if found else None
+    return ValueReader(found) if found else None
 
 
 _PARTS = {
@@ -197,38 +197,22 @@ _PARTS = {
 }
 
 
-def _known(field: Any, name: str, read: Read) -> Part | None:
+def _known(field: Any, name: str, read: Read) -> ValueReader | None:
     """Returns how a message is read as one value; None if it is another one."""
     if field.type_name != name:
         return None
     shape = Shape()
     for number, of in _PARTS[name].items():
         shape.add(_Proto(number=number, type=of, label=_Proto.LABEL_OPTIONAL))
-    return Part(read, shape)
+    return ValueReader(read, shape)
 
 
-def _map_part(entry: Any, value: Part) -> Part:
+def _map_reader(entry: Any, value: ValueReader) -> ValueReader:
     shape = Shape()
     shape.add(entry.field[0])
     shape.add(entry.field[1], value.inner)
 
     def read(entries: Any) -> dict[str, Any]:
-        found: dict[str, Any] = {}
-        reasons: list[Refused] = []
-        for key, each in {each.f1: each.f2 for each in entries}.items():
-            try:
-                name = text(key)
-                if "\0" in name:  # not possible in the name of a MongoDB field
-                    wrong()
-            except Refused as refused:
-                reasons.append(refused)
-                name = ""
-            try:
-                found[name] = value.read(each)
-            except Refused as refused:
-                reasons.append(refused.inside("[*]"))
-        if reasons:
-            raise least(reasons)
-        return found
+        return map_of({each.f1: each.f2 for each in entries}, value.read)
 
-    return Part(read, shape)
+    return ValueReader(read, shape)

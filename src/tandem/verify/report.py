@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field
-from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Any
 
 from rich.console import Console
 from rich.table import Table
+
+from tandem.engine.declare.iso_time import iso_time_of
 
 _EXAMPLES = 5
 _ID_LENGTH = 60
@@ -118,7 +119,7 @@ class Report:
         """Returns the report as values that ``json.dumps`` takes."""
         return {
             "ok": self.ok,
-            "watermark": _moment(self.watermark_ms) if self.watermark_ms else None,
+            "watermark": iso_time_of(self.watermark_ms) if self.watermark_ms else None,
             "streams": {name: self._in_order(counts) for name, counts in self.streams.items()},
             "total": self._in_order(self.total),
             "problems": [asdict(problem) for problem in self.problems],
@@ -127,13 +128,6 @@ class Report:
 
     def _in_order(self, counts: RecordCounts) -> dict[str, int]:
         return {row: counts[row] for row in self.rows}
-
-
-def _moment(ms: int) -> str:
-    try:
-        return datetime.fromtimestamp(ms / 1000, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
-    except (ValueError, OverflowError):  # an offset can carry it past year 9999
-        return f"{ms} ms"
 
 
 def show(report: Report, console: Console) -> None:

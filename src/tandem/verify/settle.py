@@ -8,19 +8,19 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from pymongo.collection import Collection
 from pymongo.database import Database
 from tenacity import Retrying, retry_if_result, stop_after_delay, wait_fixed
 
 from tandem.engine.declare.stream import PROGRESS_COLLECTION, STATE_OPERATORS
 from tandem.errors import TandemError
-from tandem.verify.topics import Offsets
+from tandem.verify.topics import Ends
 
 _PAUSE_SECONDS = 0.5
 
-Ends = Mapping[str, Offsets]
 RESUMES = "after fixing it, run `tandem down` and `tandem up`; the job resumes where it stopped"
 # Returns one line about a problem that does not resolve by itself, or None.
-Problem = Callable[[], str | None]
+FindProblem = Callable[[], str | None]
 
 
 def await_settled(
@@ -30,7 +30,7 @@ def await_settled(
     watermark_ms: int,
     *,
     deadline_s: float,
-    problem: Problem,
+    problem: FindProblem,
 ) -> int | None:
     """Waits for the job to process the records.
 
@@ -54,7 +54,7 @@ def await_settled(
 
     def missing() -> str | None:
         nonlocal newest
-        newest = _newest(database, pipeline)
+        newest = newest_report(database[PROGRESS_COLLECTION], pipeline)
         left = what_is_missing(newest, ends, watermark_ms)
         if left and (wrong := problem()):
             raise TandemError(wrong, hint=RESUMES)
@@ -108,6 +108,7 @@ def _ago(watermark_ms: int, reached: Any) -> str:
     return "not set" if reached is None else f"{(watermark_ms - int(reached)) / 1000:.3f} s behind"
 
 
-def _newest(database: Database[dict[str, Any]], pipeline: str) -> dict[str, Any] | None:
+def newest_report(reports: Collection[dict[str, Any]], pipeline: str) -> dict[str, Any] | None:
+    """Returns the newest report of a pipeline's job; None if there is none."""
     # A capped collection keeps the order of insertion.
-    return database[PROGRESS_COLLECTION].find_one({"pipeline": pipeline}, sort=[("$natural", -1)])
+    return reports.find_one({"pipeline": pipeline}, sort=[("$natural", -1)])

@@ -57,8 +57,8 @@ class TopicReader:
     """
 
     def __init__(self, kafka: KafkaSettings, topic: str) -> None:
-        self.topic, self._bootstrap = topic, kafka.bootstrap
-        with self._answering():
+        self.topic, self._kafka = topic, kafka
+        with _answering(self._kafka):
             self._consumer: Any = reader(
                 **kafka_client(kafka),
                 group_id=None,
@@ -70,7 +70,7 @@ class TopicReader:
                 max_poll_records=20_000,
             )
         try:
-            with self._answering():
+            with _answering(self._kafka):
                 partitions = self._consumer.partitions_for_topic(topic)
         except EnvironmentNotReadyError:
             self._consumer.close()
@@ -94,7 +94,7 @@ class TopicReader:
         Raises:
             EnvironmentNotReadyError: Kafka does not answer.
         """
-        with self._answering():
+        with _answering(self._kafka):
             return self._numbered(self._consumer.beginning_offsets(list(self._partitions.values())))
 
     def ends(self) -> Offsets:
@@ -103,7 +103,7 @@ class TopicReader:
         Raises:
             EnvironmentNotReadyError: Kafka does not answer.
         """
-        with self._answering():
+        with _answering(self._kafka):
             return self._numbered(self._consumer.end_offsets(list(self._partitions.values())))
 
     def at(self, ms: int) -> dict[int, tuple[int, int]]:
@@ -117,7 +117,7 @@ class TopicReader:
         Raises:
             EnvironmentNotReadyError: Kafka does not answer.
         """
-        with self._answering():
+        with _answering(self._kafka):
             found = self._consumer.offsets_for_times(dict.fromkeys(self._partitions.values(), max(0, ms)))
         return {tp.partition: (each.offset, each.timestamp) for tp, each in found.items() if each is not None}
 
@@ -164,16 +164,6 @@ class TopicReader:
                 )
 
     @contextmanager
-    def _answering(self) -> Iterator[None]:
-        try:
-            yield
-        except KafkaError as error:
-            raise EnvironmentNotReadyError(
-                f"Kafka at {self._bootstrap} does not answer: {type(error).__name__}",
-                hint="check with `tandem status` that it is running",
-            ) from None
-
-    @contextmanager
     def _reading(self) -> Iterator[None]:
         try:
             yield
@@ -201,17 +191,23 @@ def check_uncompacted(kafka: KafkaSettings, topics: Sequence[str]) -> None:
         TandemError: it compacts one.
     """
     wanted = [ConfigResource(ConfigResourceType.TOPIC, topic, [_POLICY]) for topic in topics]
-    try:
-        with new_client(KafkaAdminClient, **kafka_client(kafka), bootstrap_timeout_ms=_PATIENCE_MS) as admin:
-            configs = admin.describe_configs(wanted, config_filter="all").get("topic", {})
-    except KafkaError as error:
-        raise EnvironmentNotReadyError(
-            f"Kafka at {kafka.bootstrap} does not answer: {type(error).__name__}",
-            hint="check with `tandem status` that it is running",
-        ) from None
+    client = kafka_client(kafka)
+    with _answering(kafka), new_client(KafkaAdminClient, **client, bootstrap_timeout_ms=_PATIENCE_MS) as admin:
+        configs = admin.describe_configs(wanted, config_filter="all").get("topic", {})
     compacted = [topic for topic in topics if "compact" in (configs.get(topic, {}).get(_POLICY, {}).get("value") or "")]
     if compacted:
         raise TandemError(
             f"Kafka compacts {', '.join(compacted)}: `tandem verify` cannot account for records that Kafka has removed",
             hint=f"set {_POLICY}=delete on the topic; records removed before stay missing",
         )
+
+
+@contextmanager
+def _answering(kafka: KafkaSettings) -> Iterator[None]:
+    try:
+        yield
+    except KafkaError as error:
+        raise EnvironmentNotReadyError(
+            f"Kafka at {kafka.bootstrap} does not answer: {type(error).__name__}",
+            hint="check with `tandem status` that it is running",
+        ) from None

@@ -14,15 +14,15 @@ from tandem.verify.in_memory import InMemoryVerification
 from tandem.verify.intake import unknown_schema_keys
 from tandem.verify.mongo_documents import MongoDocuments, database_as_numbers
 from tandem.verify.oracle import division_of, load_oracle
-from tandem.verify.parallel.folder import temporary_folder
-from tandem.verify.parallel.sources import KafkaAndMongo
-from tandem.verify.parallel.verification import ParallelVerification
+from tandem.verify.parallel.parallel_verification import ParallelVerification
+from tandem.verify.parallel.temporary_folder import temporary_folder
 from tandem.verify.parallel.work import Work, parts_for
+from tandem.verify.parallel.worker_sources import KafkaAndMongo
 from tandem.verify.parallel.workers import Workers
-from tandem.verify.progress import OnProgress, Progress, nothing
 from tandem.verify.report import Report
-from tandem.verify.settle import Problem, await_settled
-from tandem.verify.topics import Ends, TopicReader, TopicRecord, check_uncompacted
+from tandem.verify.settle import FindProblem, await_settled
+from tandem.verify.step_progress import OnProgress, Progress, nothing
+from tandem.verify.topics import Ends, TopicReader, check_uncompacted
 
 # Fewer records need at most 1 GB in one process, which takes less processor time.
 _PARALLEL_FROM = 1_000_000
@@ -32,7 +32,7 @@ def verify(
     settings: Settings,
     *,
     settle_deadline_s: float,
-    problem: Problem = lambda: None,
+    problem: FindProblem = lambda: None,
     progress: OnProgress = nothing,
     parallel_from: int = _PARALLEL_FROM,
 ) -> Report:
@@ -99,30 +99,24 @@ class _Verification:
         self._read_to: Ends = {reader.topic: self._beginnings[reader.topic] for reader in self._topics}
         self._records = self._new_records(parallel_from)
 
-    def once(self, deadline_s: float, problem: Problem) -> tuple[Report, bool]:
+    def once(self, deadline_s: float, problem: FindProblem) -> tuple[Report, bool]:
         """Returns a report, and whether the topics grew meanwhile."""
         pipeline, ends = self._settings.pipeline, self._ends()
         unknown_then: Set[bytes] = frozenset()
         if any(stream.format is not None for stream in self._declared.streams):
             # Which records the job rejected is known once it has committed them. They move no watermark.
             await_settled(self._database, pipeline, ends, 0, deadline_s=deadline_s, problem=problem)
-            unknown_then = unknown_schema_keys(self._read_letters())
+            letters = self._letters.read(self._beginnings[self._letters.topic], self._letters.ends())
+            unknown_then = unknown_schema_keys(letters)
         self._records.take(self._read_to, ends, unknown_then)
         self._read_to = ends
         watermark_ms = self._records.watermark_ms()
         dropped = await_settled(self._database, pipeline, ends, watermark_ms, deadline_s=deadline_s, problem=problem)
-        if isinstance(self._records, ParallelVerification):
-            starts = self._beginnings[self._letters.topic]
-            report = self._records.report(starts, self._letters.ends(), self._beginnings, dropped)
-        else:
-            report = self._records.report(self._read_letters(), self._beginnings, dropped)
+        report = self._records.report(self._letters.ends(), self._beginnings, dropped)
         return report, self._ends() != ends
 
     def _ends(self) -> Ends:
         return {reader.topic: reader.ends() for reader in self._topics}
-
-    def _read_letters(self) -> Iterator[TopicRecord]:
-        return self._letters.read(self._beginnings[self._letters.topic], self._letters.ends())
 
     def _new_records(self, parallel_from: int) -> InMemoryVerification | ParallelVerification:
         settings = self._settings
@@ -130,7 +124,7 @@ class _Verification:
         if count < parallel_from or division_of(self._oracle) is None:
             documents = MongoDocuments(self._database)
             return InMemoryVerification(
-                self._declared, self._oracle, settings.job, self._topics, documents, self._progress
+                self._declared, self._oracle, settings.job, self._topics, self._letters, documents, self._progress
             )
         folder = self._stack.enter_context(temporary_folder(settings.home, count))
         workers = self._stack.enter_context(Workers())

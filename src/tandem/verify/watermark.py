@@ -59,7 +59,7 @@ def sweep(arrivals: Iterable[Arrival], streams: Iterable[str], *, lateness_secon
         for arrival in group:
             ms, known = arrival.time // 1000, newest[arrival.stream]
             newest[arrival.stream] = ms if known is None or ms > known else known
-        watermark = max(watermark, _minimum(newest.values(), lateness_seconds * 1000))
+        watermark = max(watermark, minimum(newest.values(), lateness_seconds * 1000))
 
     def judge(group: Iterable[Arrival]) -> None:
         for arrival in group:
@@ -82,5 +82,9 @@ def sweep(arrivals: Iterable[Arrival], streams: Iterable[str], *, lateness_secon
     return Watermark(watermark, frozenset(late))
 
 
-def _minimum(newest: Iterable[int | None], lateness_ms: int) -> int:
+def minimum(newest: Iterable[int | None], lateness_ms: int) -> int:
+    """Returns the watermark of the streams' newest event times, in milliseconds.
+
+    It is 0 while a stream has no event.
+    """
     return min((0 if ms is None else ms - lateness_ms for ms in newest), default=0)

@@ -23,7 +23,7 @@ def measure(config: RunConfig) -> Part:
             loads, remark = _of(config, settings, warm_s, seconds)
             for rate, load in loads.items():
                 group = f"{title_of(settings)}, {grouped(rate)} records/s"
-                found.add(group, load.figures(), f"{grouped(load.state_rows)} rows in state; {remark}")
+                found.add(group, load.figures(), f"{grouped(load.state_events)} events in state; {remark}")
     conditions = {"rows": config.rows, "warm s": int(warm_s), "seconds": int(seconds), "rounds": config.rounds}
     memory = ", ".join(f"{memory_figure(each)} ({title_of(each)})" for each in config.environments)
     return Part(

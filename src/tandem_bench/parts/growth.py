@@ -109,5 +109,5 @@ def _drained(config: RunConfig, testbed: Testbed, warm_up: int, size: int) -> _F
 
 
 def _state(report: Report) -> str:
-    rows, size = report["state_rows"], report["state_bytes"]
-    return f"{rows:,} rows in state, {size / 2**30:.2f} GiB".replace(",", " ")
+    events, size = report["state_events"], report["state_bytes"]
+    return f"{events:,} events in state, {size / 2**30:.2f} GiB".replace(",", " ")

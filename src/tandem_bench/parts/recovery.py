@@ -49,8 +49,8 @@ def _of(config: RunConfig, settings: Settings, rows: int, warm_s: float) -> tupl
         driver = JobDriver(settings, reports)
         with Watch(settings.mongo) as watch, LoadGenerator(settings.kafka, RATE) as generator:
             found = [_round(driver, watch, generator, warm_s) for _ in range(config.rounds)]
-        rows = reports.newest()["state_rows"]
-        return found, f"{grouped(rows)} rows in state; {verified(settings, reports)}"
+        waiting = reports.newest()["state_events"]
+        return found, f"{grouped(waiting)} events in state; {verified(settings, reports)}"
 
 
 def _round(driver: JobDriver, watch: Watch, generator: LoadGenerator, warm_s: float) -> Figures:

@@ -31,7 +31,7 @@ _WARM_S = 3.0 * (_WINDOW_S + _LATENESS_S)
 _LEFT = "left by a collection"
 _BATCHES = f"batches in {_EVERY_S:.0f} s"
 _UNITS = {
-    "state": "rows",
+    "events in state": "number",
     "state bytes": "MiB",
     "memory of the driver": "GiB",
     _LEFT: "MiB",
@@ -105,7 +105,7 @@ def _sample(batches: Sequence[Mapping[str, Any]], settings: Settings) -> dict[st
     newest = batches[-1]
     checkpoint = Layout(settings.home).checkpoint
     return {
-        "state": float(newest["state_rows"]),
+        "events in state": float(newest["state_events"]),
         "state bytes": newest["state_bytes"] / 2**20,
         "memory of the driver": reading_of(driver_processes(settings)).memory / 2**30,
         _LEFT: _left_bytes(settings) / 2**20,

@@ -32,11 +32,11 @@ def measure(config: RunConfig) -> Part:
             found.add(f"{grouped(size)} rows", loads[size].figures(), remark)
         found.add("largest state over smallest", ratios(loads[sizes[-1]].speed(), loads[sizes[0]].speed()))
     conditions = {"records/s": int(rate), "warm s": int(warm_s), "seconds": int(seconds), "rounds": config.rounds}
-    return Part("state_growth", "A steady load with more and more rows in state", found.rows(), conditions)
+    return Part("state_growth", "A steady load with more and more events in state", found.rows(), conditions)
 
 
 def with_windows(settings: Settings, rows: int, rate: float) -> Settings:
-    """Returns settings whose windows keep a number of rows in state."""
+    """Returns settings whose windows keep a number of events in state."""
     whole = rows / rate
     lateness = max(1, round(whole * _LATENESS_SHARE))
     parameters = {**settings.job.parameters, "match_window_seconds": round(whole) - lateness}
@@ -48,4 +48,4 @@ def _of(settings: Settings, rows: int, rate: float, warm_s: float, seconds: floa
     with running_job(settings), Reports(settings) as reports:
         fill(settings, reports, rows)
         load = measured(settings, reports, rate, warm_s, seconds)
-        return load, f"{grouped(load.state_rows)} rows in state; {verified(settings, reports)}"
+        return load, f"{grouped(load.state_events)} events in state; {verified(settings, reports)}"

@@ -31,14 +31,14 @@ class Steady:
         p99: likewise, the 99th percentile.
         batches: the medians of a batch and of its phases, in milliseconds, by title.
         usage: the consumption of the services.
-        state_rows: the rows in state at the end.
+        state_events: the events in state at the end.
     """
 
     p50: float
     p99: float
     batches: dict[str, float]
     usage: Usage
-    state_rows: int
+    state_events: int
 
     def figures(self) -> Figures:
         """Returns the values for the table."""
@@ -88,7 +88,7 @@ def measured(settings: Settings, reports: Reports, rate: float, warm_s: float, s
         seen = watch.seen(generator)
     batches = reports.loaded(since, until)
     p50, p99 = quantiles(seen, since, until)
-    return Steady(p50, p99, batch_times(batches), used, batches[-1]["state_rows"])
+    return Steady(p50, p99, batch_times(batches), used, batches[-1]["state_events"])
 
 
 def verified(settings: Settings, reports: Reports) -> str:

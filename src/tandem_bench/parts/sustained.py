@@ -100,7 +100,7 @@ def _try(settings: Settings, rows: int, rate: float, warm_s: float, seconds: flo
             load.end()
         reports.drained(ends_of(settings.kafka, own_topics()), deadline_s=_DEADLINE_S)
         batches = reports.loaded(since, until)
-        remark = f"{grouped(batches[-1]['state_rows'])} rows in state; {verified(settings, reports)}"
+        remark = f"{grouped(batches[-1]['state_events'])} events in state; {verified(settings, reports)}"
         return _Held(median(lags) / rate, batch_times(batches), used, remark)
 
 

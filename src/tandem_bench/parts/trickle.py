@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 
 from tandem.errors import EnvironmentNotReadyError
-from tandem.platforms.compose.project import Project
+from tandem.platforms.compose.compose_project import Project
 from tandem.platforms.local_services.layout import Layout
 from tandem.settings.model import Settings
 from tandem_bench.bulk_load import ends_of, own_topics

@@ -13,7 +13,7 @@ import psutil
 
 from tandem.errors import TandemError
 from tandem.settings.model import Settings
-from tandem.verify.parallel.processors import processors
+from tandem.verify.parallel.workers import processors
 from tandem.verify.verify import verify
 from tandem_bench.bulk_load import load
 from tandem_bench.consumption import memory_of

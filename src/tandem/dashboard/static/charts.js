@@ -165,10 +165,10 @@ function state(place) {
     draw(points, all) {
       shown = [points[0][0], points.at(-1)[0] + 1];
       const batches = all.filter((batch) => batch.at >= shown[0]);
-      plot.draw([batches.map((b) => b.at), batches.map((b) => b.state_rows), batches.map((b) => b.state_bytes)], batches.length === 0);
+      plot.draw([batches.map((b) => b.at), batches.map((b) => b.state_events), batches.map((b) => b.state_bytes)], batches.length === 0);
       const last = batches.at(-1);
       setText(parts.quiet, all.length ? "no batch in 5 minutes" : "no batch yet");
-      setText(parts.caption, last ? `about ${count(last.state_rows)} events, ${bytes(last.state_bytes)}` : "");
+      setText(parts.caption, last ? `about ${count(last.state_events)} events, ${bytes(last.state_bytes)}` : "");
     },
   };
 }

@@ -27,7 +27,7 @@ _NUMBERS = {
     "input_rows": "messaging.batch.message_count",
     "late": "tandem.late",
     "dead_letters": "tandem.dead_letters",
-    "state_rows": "tandem.state.rows",
+    "state_events": "tandem.state.events",
     "state_bytes": "tandem.state.bytes",
 }
 

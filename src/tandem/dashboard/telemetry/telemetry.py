@@ -15,7 +15,7 @@ from tandem.dashboard.background import ErrorLog
 from tandem.dashboard.telemetry.report_feed import Follower, Report, ReportFeed
 from tandem.errors import install_hint
 from tandem.foreign.inheritance import pass_to_libraries
-from tandem.foreign.telemetry import unused_addresses
+from tandem.foreign.telemetry_variables import unused_addresses
 from tandem.settings.model import Settings
 
 if TYPE_CHECKING:

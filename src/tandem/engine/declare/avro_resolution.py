@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from datetime import UTC, date, datetime, timedelta
 from typing import Any, assert_never
 
-from tandem.engine.declare.avro_source import Problem, Reading, Source
+from tandem.engine.declare.avro_source import AvroReading, AvroSource, SourceProblem
 from tandem.engine.declare.avro_types import fits, without_null
 from tandem.engine.declare.kind import (
     DIGITS,
@@ -30,7 +30,9 @@ from tandem.engine.declare.kind import (
 _DAY_0, _TIME_0 = date(1970, 1, 1), datetime(1970, 1, 1, tzinfo=UTC)
 
 
-def sources(fields: Mapping[str, Kind], written: Mapping[str, Any], newest: Mapping[str, Any]) -> Mapping[str, Source]:
+def sources(
+    fields: Mapping[str, Kind], written: Mapping[str, Any], newest: Mapping[str, Any]
+) -> Mapping[str, AvroSource]:
     """Returns the sources of declared fields in the records of one schema.
 
     A source is the field of the same name or of an alias, else the default in the newest schema. A default that is not
@@ -47,36 +49,38 @@ def sources(fields: Mapping[str, Kind], written: Mapping[str, Any], newest: Mapp
 
 def _source(
     name: str, kind: Kind, written: Mapping[str, Mapping[str, Any]], newest: Mapping[str, Any] | None
-) -> Source:
+) -> AvroSource:
     if newest is None:
-        return Source(kind, problem=Problem.UNKNOWN)
+        return AvroSource(kind, problem=SourceProblem.UNKNOWN)
     for candidate in (name, *(newest.get("aliases") or ())):
         if candidate in written:
             return _typed(kind, written[candidate]["type"], newest["type"], candidate)
     default = _default_or_none(kind, newest)
     if default is None and not kind.is_optional:
-        return Source(kind, problem=Problem.MISSING)
-    return Source(kind, default=kind.fallback if default is None else default)
+        return AvroSource(kind, problem=SourceProblem.MISSING)
+    return AvroSource(kind, default=kind.fallback if default is None else default)
 
 
-def _typed(kind: Kind, written: Any, newest: Any, name: str = "") -> Source:
+def _typed(kind: Kind, written: Any, newest: Any, name: str = "") -> AvroSource:
     """Returns the source of a value of an Avro type: a field, item or map's value."""
     avro = without_null(written)
     if avro is None or not fits(kind, avro):
-        return Source(kind, name, problem=Problem.WRONG_TYPE)
+        return AvroSource(kind, name, problem=SourceProblem.WRONG_TYPE)
     # The newest type may be another one; then it has no aliases and defaults for this one.
     other = without_null(newest)
     if other is None or other["type"] != avro["type"]:
         other = avro
     match kind:
         case Record():
-            return Source(kind, name, Reading(kind, avro, sources(kind.fields, avro, other)))
+            return AvroSource(kind, name, AvroReading(kind, avro, sources(kind.fields, avro, other)))
         case Array():
-            return Source(kind, name, Reading(kind, avro, inner=_typed(kind.items, avro["items"], other["items"])))
+            items = _typed(kind.items, avro["items"], other["items"])
+            return AvroSource(kind, name, AvroReading(kind, avro, inner=items))
         case Map():
-            return Source(kind, name, Reading(kind, avro, inner=_typed(kind.values, avro["values"], other["values"])))
+            values = _typed(kind.values, avro["values"], other["values"])
+            return AvroSource(kind, name, AvroReading(kind, avro, inner=values))
         case _:
-            return Source(kind, name, Reading(kind, avro))
+            return AvroSource(kind, name, AvroReading(kind, avro))
 
 
 def _by_name(record: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:
@@ -97,7 +101,7 @@ def _default_or_none(kind: Kind, newest: Mapping[str, Any]) -> Any:
         return None
 
 
-def _default(reading: Reading, value: Any) -> Any:
+def _default(reading: AvroReading, value: Any) -> Any:
     """Returns a default in the form of an event's field.
 
     Raises ValueError and others if it is not valid.
@@ -130,7 +134,7 @@ def _default(reading: Reading, value: Any) -> Any:
             assert_never(kind)
 
 
-def _inside(source: Source | None, value: Any) -> Any:
+def _inside(source: AvroSource | None, value: Any) -> Any:
     if source is None or source.reading is None or (value is None and not source.kind.is_optional):
         raise ValueError("a part of the default has no value")
     return source.kind.fallback if value is None else _default(source.reading, value)

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from importlib import resources
 
 from tandem.engine.declare.avro_resolution import sources
-from tandem.engine.declare.avro_source import Problem, Source, problems
+from tandem.engine.declare.avro_source import AvroSource, SourceProblem, problems
 from tandem.engine.declare.avro_types import in_avro
 from tandem.engine.declare.avro_version import Version
 from tandem.engine.declare.kind import Kind
@@ -158,11 +158,11 @@ class Avro:
         """Raises ValueError if the newest schema lacks or contradicts a declared field."""
         for path, source in problems(self.sources(self.newest, fields)):
             place, kind = self.newest.place, source.kind
-            if source.problem is not Problem.WRONG_TYPE:
+            if source.problem is not SourceProblem.WRONG_TYPE:
                 raise ValueError(f"{place}: has no field {path!r}, which the stream declares")
             raise ValueError(f"{place}: field {path!r} is declared as {kind}, which needs {in_avro(kind)}")
 
-    def sources(self, version: Version, fields: Mapping[str, Kind]) -> Mapping[str, Source]:
+    def sources(self, version: Version, fields: Mapping[str, Kind]) -> Mapping[str, AvroSource]:
         """Returns the sources of the declared fields in a version's records."""
         return sources(fields, version.record, self.newest.record)
 

@@ -11,7 +11,7 @@ from tandem.engine.declare.avro_types import MICROS
 from tandem.engine.declare.kind import Kind
 
 
-class Problem(Enum):
+class SourceProblem(Enum):
     """Why a declared field cannot be read from the records of a schema."""
 
     UNKNOWN = "the newest schema does not have the field"
@@ -20,7 +20,7 @@ class Problem(Enum):
 
 
 @dataclass(frozen=True)
-class Source:
+class AvroSource:
     """Where a declared field's value is in the records of a schema.
 
     Attributes:
@@ -33,13 +33,13 @@ class Source:
 
     kind: Kind
     name: str = ""
-    reading: Reading | None = None
+    reading: AvroReading | None = None
     default: Any = None
-    problem: Problem | None = None
+    problem: SourceProblem | None = None
 
 
 @dataclass(frozen=True)
-class Reading:
+class AvroReading:
     """How a value of a declared type is read from a value of an Avro type.
 
     Attributes:
@@ -51,8 +51,8 @@ class Reading:
 
     kind: Kind
     avro: Mapping[str, Any]
-    fields: Mapping[str, Source] = field(default_factory=dict)
-    inner: Source | None = None
+    fields: Mapping[str, AvroSource] = field(default_factory=dict)
+    inner: AvroSource | None = None
 
     @property
     def micros(self) -> int:
@@ -60,7 +60,7 @@ class Reading:
         return MICROS[self.avro["logicalType"]]
 
 
-def problems(found: Mapping[str, Source], outer: str = "") -> Iterator[tuple[str, Source]]:
+def problems(found: Mapping[str, AvroSource], outer: str = "") -> Iterator[tuple[str, AvroSource]]:
     """Yields the paths and the sources of the fields that cannot be read."""
     for name, source in found.items():
         path = outer + name

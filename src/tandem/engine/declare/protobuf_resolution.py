@@ -19,7 +19,7 @@ class Scope(NamedTuple):
 
 
 @dataclasses.dataclass(frozen=True)
-class Source:
+class ProtobufSource:
     """Where a declared field's value is in the records of a schema.
 
     Attributes:
@@ -36,12 +36,12 @@ class Source:
     field: Field | None
     is_readable: bool = False
     symbols: Mapping[str, int] = dataclasses.field(default_factory=dict)
-    fields: Mapping[str, Source] = dataclasses.field(default_factory=dict)
-    inner: Source | None = None
+    fields: Mapping[str, ProtobufSource] = dataclasses.field(default_factory=dict)
+    inner: ProtobufSource | None = None
     siblings: tuple[Field, ...] = ()
 
 
-def sources(fields: Mapping[str, Kind], written: Scope, newest: Scope) -> Mapping[str, Source]:
+def sources(fields: Mapping[str, Kind], written: Scope, newest: Scope) -> Mapping[str, ProtobufSource]:
     """Returns the sources of declared fields in the records of one schema.
 
     A field is what has its name in the newest schema. In another schema it is the field with the same number, else that
@@ -56,9 +56,9 @@ def sources(fields: Mapping[str, Kind], written: Scope, newest: Scope) -> Mappin
     return {name: _source(kind, newest.message.by_name.get(name), written, newest) for name, kind in fields.items()}
 
 
-def _source(kind: Kind, newest: Field | None, written: Scope, current: Scope) -> Source:
+def _source(kind: Kind, newest: Field | None, written: Scope, current: Scope) -> ProtobufSource:
     if newest is None:
-        return Source(kind, None)
+        return ProtobufSource(kind, None)
     own = written.message.by_number.get(newest.number)
     if own is None:
         own = written.message.by_name.get(newest.name)
@@ -68,9 +68,9 @@ def _source(kind: Kind, newest: Field | None, written: Scope, current: Scope) ->
     return dataclasses.replace(found, siblings=written.message.siblings(own))
 
 
-def _read(kind: Kind, own: Field, types: Descriptor, newest: Field, newest_types: Descriptor) -> Source:
+def _read(kind: Kind, own: Field, types: Descriptor, newest: Field, newest_types: Descriptor) -> ProtobufSource:
     if not fits(kind, own, types):
-        return Source(kind, own)
+        return ProtobufSource(kind, own)
     inner, fields = None, {}
     match kind:
         case Array():
@@ -83,7 +83,7 @@ def _read(kind: Kind, own: Field, types: Descriptor, newest: Field, newest_types
             other_message = newest_types.messages.get(newest.type_name)
             current = written if other_message is None else Scope(other_message, newest_types)
             fields = dict(sources(kind.fields, written, current))
-    return Source(kind, own, True, types.enums.get(own.type_name, {}), fields, inner)
+    return ProtobufSource(kind, own, True, types.enums.get(own.type_name, {}), fields, inner)
 
 
 def _single(own: Field) -> Field:
@@ -95,7 +95,7 @@ def _value(own: Field, types: Descriptor) -> Field | None:
     return None if entry is None else entry.by_number[2]
 
 
-def problems(found: Mapping[str, Source], outer: str = "") -> Iterator[tuple[str, Source]]:
+def problems(found: Mapping[str, ProtobufSource], outer: str = "") -> Iterator[tuple[str, ProtobufSource]]:
     """Yields the paths and the sources of the fields that cannot be read."""
     for name, source in found.items():
         path = outer + name

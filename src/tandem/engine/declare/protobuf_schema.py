@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 
 from tandem.engine.declare.kind import Kind
 from tandem.engine.declare.protobuf_descriptor import Descriptor, Message
-from tandem.engine.declare.protobuf_resolution import Scope, Source, problems, sources
+from tandem.engine.declare.protobuf_resolution import ProtobufSource, Scope, problems, sources
 from tandem.engine.declare.protobuf_types import in_protobuf
 from tandem.engine.declare.wire_format import (
     DESCRIPTOR_ENDING,
@@ -129,7 +129,7 @@ class Protobuf:
             needed = in_protobuf(source.kind)
             raise ValueError(f"{place}: field {path!r} is declared as {source.kind}, which needs {needed}")
 
-    def sources(self, version: ProtobufVersion, fields: Mapping[str, Kind]) -> Mapping[str, Source]:
+    def sources(self, version: ProtobufVersion, fields: Mapping[str, Kind]) -> Mapping[str, ProtobufSource]:
         """Returns the sources of the declared fields in a version's records.
 
         None if it has no such records.

@@ -12,7 +12,7 @@ from pyspark.sql import functions as F
 from pyspark.sql.avro.functions import from_avro
 
 from tandem.engine.declare.avro_schema import Avro
-from tandem.engine.declare.avro_source import Source
+from tandem.engine.declare.avro_source import AvroSource
 from tandem.engine.declare.avro_version import Version
 from tandem.engine.declare.field_name import quoted
 from tandem.engine.declare.stream import CONTROL_KEY, DeadLetterError, Stream
@@ -95,7 +95,7 @@ class AvroFormat:
             return value.isNotNull()
         return self._by_version(lambda sources, record: is_sound(sources[name], value, record))
 
-    def _by_version(self, use: Callable[[Mapping[str, Source], Column], Column]) -> Column:
+    def _by_version(self, use: Callable[[Mapping[str, AvroSource], Column], Column]) -> Column:
         """Returns a column for each record, given its schema's sources and the record."""
         (first, *others) = self._sources.items()
         chosen = F.when(self._is_by(first[0]), use(first[1], _record(first[0])))

@@ -8,7 +8,7 @@ from typing import assert_never
 from pyspark.sql import Column
 from pyspark.sql import functions as F
 
-from tandem.engine.declare.avro_source import Problem, Reading, Source
+from tandem.engine.declare.avro_source import AvroReading, AvroSource, SourceProblem
 from tandem.engine.declare.kind import (
     FIRST_MICROS,
     LAST_MICROS,
@@ -37,7 +37,7 @@ from tandem.engine.read.typed_values import finite, is_storable, literal, whole_
 _FIRST_DAY, _LAST_DAY = FIRST_MICROS // 86_400_000_000, LAST_MICROS // 86_400_000_000
 
 
-def field_value(source: Source, record: Column) -> Column:
+def field_value(source: AvroSource, record: Column) -> Column:
     """Returns a field's value or its default; null if it has neither, or is invalid.
 
     Args:
@@ -52,7 +52,7 @@ def field_value(source: Source, record: Column) -> Column:
     return value if fallback is None else F.when(raw.isNull(), literal(source.kind, fallback)).otherwise(value)
 
 
-def is_sound(source: Source, value: Column, record: Column) -> Column:
+def is_sound(source: AvroSource, value: Column, record: Column) -> Column:
     """Returns whether a field is valid, given its ``field_value``; never null."""
     if source.reading is None:
         return F.lit(source.problem is None)
@@ -60,7 +60,7 @@ def is_sound(source: Source, value: Column, record: Column) -> Column:
     return value.isNotNull() | record[source.name].isNull() if may_be_null else value.isNotNull()
 
 
-def field_reason(source: Source, record: Column, path: Column) -> Column:
+def field_reason(source: AvroSource, record: Column, path: Column) -> Column:
     """Returns a field's error and a detail that begins with the path.
 
     Null if the field is valid.
@@ -74,10 +74,10 @@ def field_reason(source: Source, record: Column, path: Column) -> Column:
         return let(record[source.name], lambda raw: _reason(source, raw, path))
     if source.problem is None:
         return F.lit(None).cast(NO_REASON)
-    return _wrong(source.kind, path) if source.problem is Problem.WRONG_TYPE else _missing(path)
+    return _wrong(source.kind, path) if source.problem is SourceProblem.WRONG_TYPE else _missing(path)
 
 
-def _typed(reading: Reading, raw: Column) -> Column:
+def _typed(reading: AvroReading, raw: Column) -> Column:
     kind = reading.kind
     match kind:
         case String():
@@ -112,24 +112,24 @@ def _typed(reading: Reading, raw: Column) -> Column:
             assert_never(kind)
 
 
-def _if_sound(reading: Reading, both: Column) -> Column:
+def _if_sound(reading: AvroReading, both: Column) -> Column:
     value, raw = both["value"], both["raw"]
     sound = (is_sound(source, value[name], raw) for name, source in reading.fields.items())
     return F.when(reduce(Column.__and__, sound, raw.isNotNull()), value)
 
 
-def _item(reading: Reading, raw: Column) -> Column:
+def _item(reading: AvroReading, raw: Column) -> Column:
     inner = _inner(reading)
     return F.lit(None).cast(spark_type(inner.kind)) if inner.reading is None else _typed(inner.reading, raw)
 
 
-def _inner(reading: Reading) -> Source:
+def _inner(reading: AvroReading) -> AvroSource:
     if reading.inner is None:
         raise AssertionError(f"{reading.kind} has no items")
     return reading.inner
 
 
-def _reason(source: Source, raw: Column, path: Column) -> Column:
+def _reason(source: AvroSource, raw: Column, path: Column) -> Column:
     """Returns the error of a value, or of a missing or null one."""
     if source.reading is None:
         return F.when(raw.isNull(), _null(path)).otherwise(_wrong(source.kind, path))
@@ -138,7 +138,7 @@ def _reason(source: Source, raw: Column, path: Column) -> Column:
     return F.when(raw.isNull(), none if source.kind.is_optional else _null(path)).otherwise(inside)
 
 
-def _inside(reading: Reading, raw: Column, path: Column) -> Column:
+def _inside(reading: AvroReading, raw: Column, path: Column) -> Column:
     """Returns the error of a value that is not null."""
     kind = reading.kind
     unusable = _wrong(kind, path)

@@ -15,7 +15,7 @@ from tandem.engine.read.protobuf_values import record_reader
 from tandem.engine.read.protobuf_wire import Content, MalformedError, decoder
 
 
-class Answer(NamedTuple):
+class ReadRecord(NamedTuple):
     """What a record is.
 
     Attributes:
@@ -60,7 +60,7 @@ class ProtobufRecords:
         # Functions cannot be sent to the executors, so each of them makes its own.
         return ProtobufRecords, self._made_of
 
-    def __call__(self, value: bytes | None) -> Answer:
+    def __call__(self, value: bytes | None) -> ReadRecord:
         """Returns what a record is, given its value."""
         schema_id = id_in(value or b"")
         if value is None or schema_id is None:
@@ -80,9 +80,9 @@ class ProtobufRecords:
             try:
                 found += read(content)
             except Rejected as rejected:
-                return Answer(None, rejected.error.value, rejected.detail, name)
-        return Answer(tuple(found))
+                return ReadRecord(None, rejected.error.value, rejected.detail, name)
+        return ReadRecord(tuple(found))
 
 
-def _rejected(detail: str, error: DeadLetterError = DeadLetterError.NOT_PROTOBUF) -> Answer:
-    return Answer(None, error.value, detail)
+def _rejected(detail: str, error: DeadLetterError = DeadLetterError.NOT_PROTOBUF) -> ReadRecord:
+    return ReadRecord(None, error.value, detail)

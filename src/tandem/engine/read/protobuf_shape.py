@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from tandem.engine.declare.kind import Array, Map, Record
 from tandem.engine.declare.protobuf_descriptor import Field
-from tandem.engine.declare.protobuf_resolution import Source
+from tandem.engine.declare.protobuf_resolution import ProtobufSource
 from tandem.engine.declare.protobuf_types import DATE, DECIMAL, TIMESTAMP, WRAPPERS
 from tandem.engine.read.protobuf_wire import FIXED_32, FIXED_64, LENGTH, VARINT, Shape, Slot
 
@@ -31,7 +31,7 @@ _KNOWN: Mapping[str, Shape] = {
 }
 
 
-def shape_of(sources: Mapping[str, Source]) -> Shape:
+def shape_of(sources: Mapping[str, ProtobufSource]) -> Shape:
     """Returns how the fields of these sources are encoded."""
     found: dict[int, Slot] = {}
     known = [(source, source.field) for source in sources.values() if source.field is not None]
@@ -44,12 +44,12 @@ def shape_of(sources: Mapping[str, Source]) -> Shape:
     return found
 
 
-def _others(one: Field, field: Field, source: Source) -> tuple[int, ...]:
+def _others(one: Field, field: Field, source: ProtobufSource) -> tuple[int, ...]:
     """Returns the numbers of the other members of a ``oneof``."""
     return tuple(each.number for each in (field, *source.siblings) if each.number != one.number)
 
 
-def _inside(source: Source, field: Field) -> Shape | None:
+def _inside(source: ProtobufSource, field: Field) -> Shape | None:
     """Returns how the content of a message is encoded; None if it is none."""
     inner = source.inner
     match source.kind:

@@ -22,7 +22,7 @@ from tandem.engine.declare.kind import (
     TimeUnit,
 )
 from tandem.engine.declare.protobuf_descriptor import Field
-from tandem.engine.declare.protobuf_resolution import Source
+from tandem.engine.declare.protobuf_resolution import ProtobufSource
 from tandem.engine.declare.protobuf_types import WRAPPERS, scalar_of
 from tandem.engine.declare.stream import DeadLetterError
 from tandem.engine.read.protobuf_scalars import (
@@ -44,7 +44,7 @@ from tandem.engine.read.protobuf_scalars import (
 from tandem.engine.read.protobuf_wire import Content
 
 
-def record_reader(sources: Mapping[str, Source], mark: str = "") -> Callable[[Content], tuple[Any, ...]]:
+def record_reader(sources: Mapping[str, ProtobufSource], mark: str = "") -> Callable[[Content], tuple[Any, ...]]:
     """Returns a function that reads the declared fields of a message, in their order.
 
     The function raises ``Rejected`` for the first invalid field.
@@ -67,7 +67,7 @@ def record_reader(sources: Mapping[str, Source], mark: str = "") -> Callable[[Co
     return read
 
 
-def _field_reader(source: Source) -> Callable[[Content], Any]:
+def _field_reader(source: ProtobufSource) -> Callable[[Content], Any]:
     field, kind = source.field, source.kind
     if field is None or not source.is_readable:
         return lambda _: wrong(kind)
@@ -80,7 +80,7 @@ def _field_reader(source: Source) -> Callable[[Content], Any]:
     return read_field
 
 
-def _absent(source: Source, field: Field) -> Callable[[], Any]:
+def _absent(source: ProtobufSource, field: Field) -> Callable[[], Any]:
     """Returns a function that returns the value of an absent field."""
     kind = source.kind
     if not field.has_presence:
@@ -98,7 +98,7 @@ def _missing() -> None:
     raise Rejected(DeadLetterError.MISSING_FIELD)
 
 
-def _value_reader(source: Source) -> Read:
+def _value_reader(source: ProtobufSource) -> Read:
     """Returns a function that converts a value: for a repeated field, a list."""
     match source.kind:
         case Array():
@@ -110,19 +110,19 @@ def _value_reader(source: Source) -> Read:
     return _scalar_reader(source)
 
 
-def _inner(source: Source) -> Source:
+def _inner(source: ProtobufSource) -> ProtobufSource:
     if source.inner is None:
         raise AssertionError(f"{source.kind} has no items")
     return source.inner
 
 
-def _field(source: Source) -> Field:
+def _field(source: ProtobufSource) -> Field:
     if source.field is None:
         raise AssertionError("the field is not in the schema")
     return source.field
 
 
-def _scalar_reader(source: Source) -> Read:
+def _scalar_reader(source: ProtobufSource) -> Read:
     field = _field(source)
     scalar = scalar_of(field)
     of_number, convert = NUMBERS.get(scalar), _converter(source)
@@ -134,7 +134,7 @@ def _scalar_reader(source: Source) -> Read:
     return convert if of_number is None else lambda value: convert(of_number(value))
 
 
-def _converter(source: Source) -> Read:
+def _converter(source: ProtobufSource) -> Read:
     kind: Kind = source.kind
     match kind:
         case String():
@@ -177,7 +177,7 @@ def _array_reader(read: Read) -> Read:
     return read_all
 
 
-def _map_reader(kind: Map, inner: Source) -> Read:
+def _map_reader(kind: Map, inner: ProtobufSource) -> Read:
     read = _value_reader(inner)
     default = default_of(_field(inner).type)
 

@@ -21,13 +21,14 @@ from py4j.protocol import Py4JJavaError
 from pyspark.sql import SparkSession
 from pyspark.sql.streaming.listener import QueryIdleEvent, StreamingQueryProgress
 
+from tandem.engine.declare.iso_time import iso_time
 from tandem.engine.declare.job_config import JobConfig
 from tandem.engine.declare.pipeline import Pipeline
 from tandem.engine.declare.stream import CONTROL_FIELD, CONTROL_KEY, CONTROL_TIME_FIELD
 from tandem.engine.read.kafka_source import EVENTS, NEWEST
 from tandem.engine.run.attention import refused
 from tandem.engine.run.job_progress import milliseconds_of
-from tandem.engine.run.waiting_events import WaitingEvents
+from tandem.engine.run.state_events import StateEvents
 from tandem.engine.spark.connection_options import kafka_properties
 from tandem.engine.spark.job_log import values
 
@@ -104,7 +105,7 @@ def due(
 
 
 class ControlRecordSender:
-    """Watches the batches and sends control records from its own thread.
+    """Watches the batches and sends control records.
 
     A cluster's driver has no Python client of Kafka, so it uses the Java client of Spark's Kafka connector.
 
@@ -127,7 +128,7 @@ class ControlRecordSender:
         pipeline: Pipeline,
         config: JobConfig,
         *,
-        waiting: WaitingEvents,
+        waiting: StateEvents,
         newest_ms: Mapping[str, int],
         watermark_ms: int,
         on_refused: Callable[[list[str]], None],
@@ -135,7 +136,7 @@ class ControlRecordSender:
         self._jvm: Any = spark._jvm
         self._topics = {stream.name: stream.topic for stream in pipeline.streams}
         self._config = config
-        # Guards the fields below: Spark's listener and the sender's thread change them.
+        # Guards the fields below: Spark's listener and the thread of ``send_due`` change them.
         self._lock = threading.Lock()
         # When the query last looked for records. While a batch runs, newer records are unknown.
         self._looked_at = self._resumed_at = time.time()
@@ -148,17 +149,8 @@ class ControlRecordSender:
         self._waiting, self._may_wait = waiting, waiting.may_wait
         self._refused: set[str] = set()
         self._on_refused = on_refused
-        self._ended = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="control records", daemon=True)
-
-    def start(self) -> None:
-        """Starts the thread."""
-        self._thread.start()
-
-    def stop(self) -> None:
-        """Stops the thread; waits up to ten seconds for records that it is sending."""
-        self._ended.set()
-        self._thread.join(timeout=10)
+        # When the next attempt may begin, by ``time.monotonic``.
+        self._next_attempt = 0.0
 
     def batch(self, progress: StreamingQueryProgress) -> None:
         """Updates the clocks after a committed batch."""
@@ -182,14 +174,19 @@ class ControlRecordSender:
         with self._lock:
             self._looked_at = datetime.fromisoformat(event.timestamp).timestamp()
 
-    def _run(self) -> None:
-        while not self._ended.wait(1):
-            try:
-                if times := self.due():
-                    self.send(times)
-            except Exception as error:  # Kafka does not answer or the JVM ends; the next round tries again
-                _log.warning("control records not sent: %s", type(error).__name__)
-                self._ended.wait(self._config.idle_timeout_seconds)
+    def send_due(self) -> None:
+        """Sends the control records that are due.
+
+        After an error, it sends nothing until the idle timeout has passed.
+        """
+        if time.monotonic() < self._next_attempt:
+            return
+        try:
+            if times := self.due():
+                self.send(times)
+        except Exception as error:  # Kafka does not answer or the JVM ends; a later call tries again
+            _log.warning("control records not sent: %s", type(error).__name__)
+            self._next_attempt = time.monotonic() + self._config.idle_timeout_seconds
 
     def due(self) -> dict[str, float]:
         """Returns the event time of the next control record by quiet stream.
@@ -215,7 +212,7 @@ class ControlRecordSender:
         try:
             for name, moment in times.items():
                 topic = self._topics[name]
-                text = datetime.fromtimestamp(moment, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+                text = iso_time(datetime.fromtimestamp(moment, UTC))
                 value = json.dumps({CONTROL_FIELD: "watermark", CONTROL_TIME_FIELD: text}).encode()
                 is_sent = self._append(producer, topic, value)
                 with self._lock:

@@ -23,15 +23,15 @@ from tandem.engine.declare.pipeline import Pipeline
 from tandem.engine.read.kafka_source import as_stream, times_read
 from tandem.engine.read.parse import ASIDE
 from tandem.engine.run.checkpoint_compatibility import changed, misfit, record
-from tandem.engine.run.heartbeat import Heartbeat
 from tandem.engine.run.idle_watermark import ControlRecordSender
 from tandem.engine.run.job_progress import ProgressReporter
 from tandem.engine.run.job_start import StartError, loaded, parsed, read_with_spark, read_without_spark, session
 from tandem.engine.run.pipeline_loader import reloaded
 from tandem.engine.run.query_listener import ProgressListener
+from tandem.engine.run.repeated_call import RepeatedCall
 from tandem.engine.run.signals import SignalHandler
+from tandem.engine.run.state_events import StateEvents
 from tandem.engine.run.stop_file import StopFile
-from tandem.engine.run.waiting_events import WaitingEvents
 from tandem.engine.spark.failure import (
     CannotGoOnError,
     Failure,
@@ -183,7 +183,7 @@ def run(spark: SparkSession, pipeline: Pipeline, config: JobConfig, stopping: th
 
     The query finishes and commits its current batch first, so a restart repeats no work.
     """
-    waiting = WaitingEvents.of(pipeline, config)
+    waiting = StateEvents.of(pipeline, config)
     reporter = ProgressReporter(spark, config, waiting, times_read(pipeline))
     if failure := changed(spark, pipeline, config):
         return _logged(_reported(failure, reporter))
@@ -236,12 +236,15 @@ def _run(
             raise
         return _logged(_reported(failure, reporter))
     reporter.report("started", error=None)
-    heartbeat = Heartbeat(reporter)
-    control_sender.start()
-    heartbeat.start()
+    threads = (
+        RepeatedCall("control records", 1, control_sender.send_due),
+        RepeatedCall("heartbeat", 1, reporter.report_if_silent),
+    )
+    for thread in threads:
+        thread.start()
     failure = _await(query, stopping, _folder(pipeline), reporter)
-    control_sender.stop()
-    heartbeat.stop()
+    for thread in threads:
+        thread.stop()
     if failure is None:
         reporter.report("stopped", error=None)
         return None

@@ -16,11 +16,12 @@ from py4j.protocol import Py4JJavaError
 from pyspark.sql import SparkSession
 from pyspark.sql.streaming.listener import QueryIdleEvent, StreamingQueryProgress
 
+from tandem.engine.declare.iso_time import iso_time
 from tandem.engine.declare.job_config import JobConfig
 from tandem.engine.declare.stream import PROGRESS_COLLECTION, STATE_OPERATORS
 from tandem.engine.read.kafka_source import CONTROL, EVENTS, NEWEST, OLDEST, REJECTED
 from tandem.engine.run.attention import LATE_AT, REFUSED, SLOW_MS, batch_ms
-from tandem.engine.run.waiting_events import WaitingEvents
+from tandem.engine.run.state_events import StateEvents
 from tandem.engine.spark.checkpoint import checkpoint_id, last_committed, planned
 from tandem.engine.spark.job_log import Notice, values
 from tandem.engine.spark.jvm import describe
@@ -38,7 +39,7 @@ CHECKPOINT = "checkpoint"
 # The fields that the next driver on the same checkpoint continues.
 CARRIED = (
     *(CHECKPOINT, "batch", "input_rows_total", "late_total", LATE_AT, "unreported", "watermark", "committed"),
-    *("streams", "state_rows", STATE_OPERATORS),
+    *("streams", "state_events", STATE_OPERATORS),
 )
 # The errors of a damaged checkpoint. They are ignored here, because the query fails with a clear message.
 _DAMAGED = (OSError, Py4JJavaError, ValueError, LookupError)
@@ -56,7 +57,7 @@ class ProgressReporter:
     Args:
         spark: the session.
         config: MongoDB's address.
-        waiting: estimates the rows in state; empty. It gets those of the restored state.
+        waiting: estimates the events in state; empty. It gets those of the restored state.
         times_read: how many times the query reads each record; Spark counts a record each time.
 
     Attributes:
@@ -65,7 +66,7 @@ class ProgressReporter:
         has_committed: whether this driver has committed a batch.
     """
 
-    def __init__(self, spark: SparkSession, config: JobConfig, waiting: WaitingEvents, times_read: int = 1) -> None:
+    def __init__(self, spark: SparkSession, config: JobConfig, waiting: StateEvents, times_read: int = 1) -> None:
         self._waiting = waiting
         self._collection = MongoCollection(spark, config, PROGRESS_COLLECTION)
         self._times_read = times_read
@@ -95,7 +96,7 @@ class ProgressReporter:
             "committed": {},
             "durations_ms": {},
             "steps": [],
-            "state_rows": 0,
+            "state_events": 0,
             "state_bytes": 0,
             STATE_OPERATORS: None,
             "streams": {},
@@ -139,9 +140,9 @@ class ProgressReporter:
     def _restore_waiting(self, config: JobConfig, *, is_unreported: bool) -> None:
         # No accepted event is newer.
         latest_ms = round((time.time() + config.max_clock_skew_seconds) * 1000)
-        rows, newest_ms = self._last["state_rows"], max(self.newest_ms.values(), default=latest_ms)
-        if rows or (self.newest_ms and self._last[STATE_OPERATORS]):
-            self._waiting.add(rows, 0, newest_ms)
+        number, newest_ms = self._last["state_events"], max(self.newest_ms.values(), default=latest_ms)
+        if number or (self.newest_ms and self._last[STATE_OPERATORS]):
+            self._waiting.add(number, 0, newest_ms)
         if is_unreported:
             self._waiting.add(1, latest_ms, latest_ms)
         self._waiting.advance(self.watermark_ms)
@@ -205,7 +206,7 @@ class ProgressReporter:
             "committed": _offsets(progress),
             "durations_ms": dict(progress.durationMs),
             "steps": steps.taken,
-            "state_rows": self._still_waiting(progress),
+            "state_events": self._still_waiting(progress),
             "state_bytes": sum(int(operator.memoryUsedBytes) for operator in progress.stateOperators),
             STATE_OPERATORS: len(progress.stateOperators),
             "streams": self._streams(progress),
@@ -223,7 +224,7 @@ class ProgressReporter:
                 batch=progress.batchId,
                 records=rows,
                 late=late,
-                state_rows=changes["state_rows"],
+                state_events=changes["state_events"],
                 ms=dict(progress.durationMs),
                 offsets=changes["committed"],
             ),
@@ -235,7 +236,7 @@ class ProgressReporter:
             _log.warning(Notice.SLOW, extra=values(batch=progress.batchId, records=rows, ms=ms))
 
     def _still_waiting(self, progress: StreamingQueryProgress) -> int:
-        """Returns about how many rows are in state after a batch."""
+        """Returns about how many events are in state after a batch."""
         for row in progress.observedMetrics.values():
             if row[EVENTS]:
                 self._waiting.add(row[EVENTS], row[OLDEST], row[NEWEST])
@@ -278,4 +279,4 @@ def milliseconds_of(time: str) -> int:
 
 
 def _date(moment: datetime) -> dict[str, str]:
-    return {"$date": moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")}
+    return {"$date": iso_time(moment)}

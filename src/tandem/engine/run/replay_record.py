@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import threading
 from contextlib import suppress
 from datetime import UTC, datetime
 from types import TracebackType
@@ -14,6 +13,7 @@ from pyspark.sql import SparkSession
 from tandem.engine.declare.job_config import JobConfig
 from tandem.engine.declare.replay_range import ReplayRange, record_of
 from tandem.engine.declare.stream import REPLAY_COLLECTION
+from tandem.engine.run.repeated_call import RepeatedCall
 from tandem.engine.spark.mongo_client import MongoCollection
 
 _REPORT_S = 2.0
@@ -37,19 +37,18 @@ class ReplayRecord:
         self._collection = MongoCollection(spark, config, REPLAY_COLLECTION)
         self._pipeline, self._span = config.pipeline, span
         self._step, self._watermark_ms = "", 0
-        self._ended = threading.Event()
-        self._reporter = threading.Thread(target=self._report, daemon=True)
+        self._reports = RepeatedCall("replay", _REPORT_S, self._report)
 
     def __enter__(self) -> Self:
         self._put("running")
-        self._reporter.start()
+        self._reports.start()
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._ended.set()
-        self._reporter.join()
+        # A later report would say that it still runs.
+        self._reports.stop(deadline_s=None)
         if kind is None:
             self._put("done")
             return
@@ -65,11 +64,10 @@ class ReplayRecord:
         self._step = name
 
     def _report(self) -> None:
-        while not self._ended.wait(_REPORT_S):
-            try:
-                self._put("running", self._progress())
-            except Exception as error:  # progress must not stop the replay
-                _log.warning("progress not reported: %s", type(error).__name__)
+        try:
+            self._put("running", self._progress())
+        except Exception as error:  # progress must not stop the replay
+            _log.warning("progress not reported: %s", type(error).__name__)
 
     def _progress(self) -> dict[str, Any]:
         """Returns the step, and how many tasks of the newest stage are done."""

@@ -11,6 +11,8 @@ from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Any
 
+from tandem.engine.declare.iso_time import iso_time
+
 TEXT, JSON = "text", "json"
 
 
@@ -83,4 +85,4 @@ def _text(value: Any) -> str:
 
 
 def _time(record: logging.LogRecord) -> str:
-    return datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    return iso_time(datetime.fromtimestamp(record.created, UTC))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from concurrent.futures import Executor
-from functools import cache
+from functools import cache, partial
 
 from pyspark import StorageLevel
 from pyspark.sql import DataFrame
@@ -38,18 +38,14 @@ class LargeBatches:
         """Computes and caches a batch. Meanwhile Python declares what will be made of it."""
         self._rows = batch.persist(StorageLevel.MEMORY_AND_DISK)
         self._declared_letters = cache(lambda: self._letters.made_of(rejected_of(batch)))
-        counted: list[Counts] = []
 
-        def count() -> None:
-            counted.append(_counted(batch))
-
-        def declare_documents() -> None:
+        def declare() -> None:
             self._documents = {output.collection_name: output.documents(events_of(batch)) for output in self._outputs}
 
         # Dead letters are declared in advance if the previous batch had some.
-        declarations = [declare_documents, self._declared_letters] if self._found.dead else [declare_documents]
-        side_by_side(self._threads, batch.sparkSession, [count, *declarations])
-        (self._found,) = counted
+        letters = [self._declared_letters] if self._found.dead else []
+        count = partial(_counted, batch)
+        self._found, *_ = side_by_side(self._threads, batch.sparkSession, [count, declare, *letters])
         return self._found
 
     def write_documents(self, output: Output) -> None:

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from concurrent.futures import Executor, wait
+from typing import Any
 
 from pyspark import inheritable_thread_target
 from pyspark.sql import SparkSession
 
 
-def side_by_side(threads: Executor, session: SparkSession, tasks: Sequence[Callable[[], object]]) -> None:
-    """Runs tasks in parallel; returns when all have ended, even if one failed.
+def side_by_side(threads: Executor, session: SparkSession, tasks: Sequence[Callable[[], Any]]) -> list[Any]:
+    """Runs tasks in parallel; returns their results.
 
-    A task that outlived a failed one would work on a batch that is gone.
+    It returns when all have ended, even if one failed. A task that outlived a failed one would work on a batch that is
+    gone.
 
     Args:
         threads: an executor with at least one thread for each task.
@@ -24,5 +26,4 @@ def side_by_side(threads: Executor, session: SparkSession, tasks: Sequence[Calla
     """
     started = [threads.submit(inheritable_thread_target(session)(task)) for task in tasks]
     wait(started)
-    for each in started:
-        each.result()
+    return [each.result() for each in started]

@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 from tandem.errors import EnvironmentNotReadyError
 from tandem.foreign import inherited
 from tandem.platforms.compose.docker_output import json_object
-from tandem.platforms.compose.folder import project_folder
+from tandem.platforms.compose.project_folder import project_folder
 
 # The first version in which `include` with several files works.
 MINIMUM_COMPOSE = (2, 20)

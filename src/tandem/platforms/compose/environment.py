@@ -8,9 +8,9 @@ from datetime import datetime
 from tandem.errors import UsageError
 from tandem.platforms.base import Stopped
 from tandem.platforms.compose import container_logs
+from tandem.platforms.compose.compose_project import Project
 from tandem.platforms.compose.job import ComposeJob
 from tandem.platforms.compose.job_services import JOB
-from tandem.platforms.compose.project import Project
 from tandem.settings.model import Settings
 from tandem.supervision.log_line import LogLine
 

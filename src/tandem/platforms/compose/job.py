@@ -14,14 +14,14 @@ from tandem.job_files import RECONCILE, REPLAY, replay_arguments
 from tandem.platforms.base import START_DEADLINE_S, UNCHECKED
 from tandem.platforms.compose import container_logs
 from tandem.platforms.compose.cli import ports
+from tandem.platforms.compose.compose_project import Project
 from tandem.platforms.compose.containers import failure_of, started_at, state_of
 from tandem.platforms.compose.engine import check_builder, check_memory, check_mongo_image
-from tandem.platforms.compose.folder import renewed_folder
 from tandem.platforms.compose.heaps import check_heaps_fit
 from tandem.platforms.compose.job_services import BATCH, SETUP, JobServices
 from tandem.platforms.compose.mounts import check_mounts
 from tandem.platforms.compose.podman import check_podman
-from tandem.platforms.compose.project import Project
+from tandem.platforms.compose.project_folder import renewed_folder
 from tandem.platforms.observe import batch_report, has_committed, lag_of, status
 from tandem.platforms.ports import check_ports, dashboard_trouble
 from tandem.platforms.progress import progress_of

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import argparse
 import shutil
-import sys
 from pathlib import Path
 
 from pymongo.errors import PyMongoError
 
 from tandem.catalog import PipelineLocation
-from tandem.errors import EnvironmentNotReadyError, TandemError
+from tandem.errors import EnvironmentNotReadyError, run_program
 from tandem.job_files import RECONCILE, STREAM, for_batch, submitted, write_job_files
 from tandem.platforms.provision import create_collections, create_topics, indexes_of, streams_of
 from tandem.platforms.replica_set import become_primary
@@ -106,20 +105,15 @@ def _spark(settings: Settings, driver: str) -> dict[str, str]:
     }
 
 
-def main() -> int:
-    """Returns the exit code."""
+def main() -> None:
+    """Prepares the start of a driver."""
     parser = argparse.ArgumentParser(prog="python -m tandem.platforms.compose.setup", description=__doc__)
     parser.add_argument("--conf", type=Path, required=True, help="the folder for the driver's files")
     parser.add_argument("--checkpoint", required=True, help="a URI that driver and executors share")
     parser.add_argument("--driver", default="job", help="the name of the driver's container in the network")
     arguments = parser.parse_args()
-    try:
-        prepare(load_one(), arguments.conf, arguments.checkpoint, arguments.driver)
-    except TandemError as error:
-        sys.stderr.write(f"error: {error}\nhint: {error.hint}\n")
-        return error.exit_code
-    return 0
+    prepare(load_one(), arguments.conf, arguments.checkpoint, arguments.driver)
 
 
 if __name__ == "__main__":
-    raise SystemExit(main())
+    raise SystemExit(run_program(main))

@@ -7,13 +7,12 @@ from __future__ import annotations
 
 import argparse
 import json
-import sys
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
 from tandem.engine.spark.connection_options import LOGIN_MODULES, quoted
-from tandem.errors import EnvironmentNotReadyError, TandemError
+from tandem.errors import EnvironmentNotReadyError, run_program
 from tandem.settings.load import load, read_settings
 from tandem.settings.model import KafkaSettings, MongoSettings, Reference, Settings
 
@@ -75,19 +74,14 @@ def _file(reference: Reference) -> Path:
     return Path(path)
 
 
-def main() -> int:
-    """Returns the exit code."""
+def main() -> None:
+    """Writes the configuration of the pages."""
     parser = argparse.ArgumentParser(prog="python -m tandem.platforms.compose.ui_setup", description=__doc__)
     parser.add_argument("--conf", type=Path, required=True, help="the folder for the files")
     arguments = parser.parse_args()
-    try:
-        # All pipelines of an environment have one Kafka and one MongoDB.
-        write(load(overrides={"pipeline": read_settings().pipelines[0]}), arguments.conf)
-    except TandemError as error:
-        sys.stderr.write(f"error: {error}\nhint: {error.hint}\n")
-        return error.exit_code
-    return 0
+    # All pipelines of an environment have one Kafka and one MongoDB.
+    write(load(overrides={"pipeline": read_settings().pipelines[0]}), arguments.conf)
 
 
 if __name__ == "__main__":
-    raise SystemExit(main())
+    raise SystemExit(run_program(main))

@@ -13,13 +13,13 @@ from bson import decode
 from tandem.errors import TandemError
 from tandem.verify.dead_letters import compare_letters
 from tandem.verify.events import Events
-from tandem.verify.expected import Numbers, Question, answer
+from tandem.verify.expected import Numbers, OracleCall, compare_events
 from tandem.verify.intake import Letter
 from tandem.verify.mongo_documents import AS_NUMBERS
 from tandem.verify.oracle import Document, EventId, Expectation
-from tandem.verify.parallel.grouping import Arrived, documents_in, events_in
+from tandem.verify.parallel.grouping import DOCUMENTS, EVENTS, Arrived
 from tandem.verify.parallel.spill import Spill, part_of, rows_of
-from tandem.verify.parallel.work import Work
+from tandem.verify.parallel.work import Rows, Work
 from tandem.verify.report import Problem, Problems
 from tandem.verify.topics import TopicRecord
 
@@ -56,7 +56,7 @@ class _PartDocuments:
 
 def compare_part(
     work: Work,
-    folder: Path,
+    kind: Rows,
     part: int,
     watermark_ms: int,
     combinations: Sequence[Numbers],
@@ -64,11 +64,11 @@ def compare_part(
 ) -> Compared:
     """Returns the comparison of a part.
 
-    Rows of linked keys are not compared, but written into ``Work.linked``.
+    Rows of linked keys are not compared, but written into ``Rows.LINKED``.
 
     Args:
         work: the verification.
-        folder: ``Work.grouped`` or ``Work.linked``.
+        kind: ``Rows.GROUPED`` or ``Rows.LINKED``.
         part: the part.
         watermark_ms: the watermark that the records imply.
         combinations: the result of ``expected.combinations``.
@@ -77,16 +77,16 @@ def compare_part(
     events = {stream.name: Events(stream) for stream in work.declared.streams}
     late: set[EventId] = set()
     unprocessed: set[EventId] = set()
-    for _, event, contents, arrived in _unlinked(work, events_in, folder, part, linked):
+    for _, event, contents, arrived in _unlinked(work, work.rows(kind), EVENTS, part, linked):
         for fields in contents:
             events[event[0]].add(event[1], fields)
         if arrived is not Arrived.IN_TIME:
             (late if arrived is Arrived.LATE else unprocessed).add(event)
     documents: dict[str, list[dict[str, Any]]] = {name: [] for name in work.collections}
-    for _, number, encoded in _unlinked(work, documents_in, folder, part, linked):
+    for _, number, encoded in _unlinked(work, work.rows(kind), DOCUMENTS, part, linked):
         documents[work.collections[number]].append(decode(encoded, AS_NUMBERS))
-    question = Question(_checked(work), work.collections, work.parameters, watermark_ms, combinations)
-    found = answer(question, list(events.values()), _PartDocuments(documents), late, unprocessed)
+    call = OracleCall(_checked(work), work.collections, work.parameters, watermark_ms, combinations)
+    found = compare_events(call, list(events.values()), _PartDocuments(documents), late, unprocessed)
     problems = Problems()
     for differences in found.differences.values():
         differences.add_to(problems)
@@ -97,21 +97,19 @@ def compare_part(
 def compare_letters_of(work: Work, part: int, beginnings: Mapping[str, Mapping[int, int]]) -> list[Problem]:
     """Returns the differences of the dead letters in a part."""
     problems = Problems()
-    due = {key: Letter(*letter) for key, letter in rows_of(work.due, part)}
-    letters = (TopicRecord(*letter) for letter in rows_of(work.letters, part))
+    due = {key: Letter(*letter) for key, letter in rows_of(work.rows(Rows.DUE), part)}
+    letters = (TopicRecord(*letter) for letter in rows_of(work.rows(Rows.LETTERS), part))
     compare_letters(work.declared.dead_letter_topic, letters, due, beginnings, problems)
     return problems.all()
 
 
-def _unlinked(
-    work: Work, rows_in: Callable[[Path], Path], folder: Path, part: int, linked: Mapping[str, str]
-) -> Iterator[Any]:
+def _unlinked(work: Work, folder: Path, what: str, part: int, linked: Mapping[str, str]) -> Iterator[Any]:
     """Yields a part's rows without linked keys.
 
     Writes the others into the part of their representative.
     """
-    with Spill(rows_in(work.linked), str(part)) as others:
-        for row in rows_of(rows_in(folder), part):
+    with Spill(work.rows(Rows.LINKED) / what, str(part)) as others:
+        for row in rows_of(folder / what, part):
             representative = linked.get(row[0])
             if representative is None:
                 yield row

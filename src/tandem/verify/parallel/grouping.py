@@ -6,14 +6,13 @@ from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from enum import IntEnum
-from pathlib import Path
 
 from tandem.verify.events import Events
 from tandem.verify.oracle import EventId
 from tandem.verify.parallel.reading import First, earlier
 from tandem.verify.parallel.spill import Spill, part_of, rows_of
 from tandem.verify.parallel.steps import Watermarks
-from tandem.verify.parallel.work import Work
+from tandem.verify.parallel.work import Rows, Work
 from tandem.verify.reference import Fields
 from tandem.verify.report import Kind, Problem, Problems
 
@@ -26,6 +25,8 @@ class Arrived(IntEnum):
     UNPROCESSED = 2  # all its records were rejected before their schema was known
 
 
+# The folders in ``Rows.GROUPED`` and ``Rows.LINKED``: of events, and of the documents that name them.
+EVENTS, DOCUMENTS = "events", "documents"
 # An event's key, the event, its contents and when it arrived.
 GroupedEvent = tuple[str, EventId, list[Fields], Arrived]
 # The key of the event that a document names, None without one; the collection's number, and the BSON.
@@ -52,11 +53,11 @@ class Grouped:
 def group(work: Work, part: int) -> Grouped:
     """Groups one part's records by event, and divides the events by key."""
     streams, division = work.declared.streams, work.division
-    watermarks = Watermarks(work.round)
+    watermarks = Watermarks(work.rows(Rows.ROUND))
     events = {stream.name: Events(stream) for stream in streams}
     firsts: dict[EventId, First | None] = {}
     repeated, linked = Counter[str](), set[frozenset[str]]()
-    for event, contents, first in rows_of(work.records, part):
+    for event, contents, first in rows_of(work.rows(Rows.RECORDS), part):
         stream, identity = event
         repeated[stream] += event in firsts
         for fields in contents:
@@ -65,8 +66,8 @@ def group(work: Work, part: int) -> Grouped:
         firsts[event] = known if first is None else earlier(known, first)
     keys: dict[EventId, str] = {}
     with (
-        Spill(events_in(work.grouped), str(part)) as grouped,
-        Spill(documents_in(work.grouped), str(part)) as documents,
+        Spill(work.rows(Rows.GROUPED) / EVENTS, str(part)) as grouped,
+        Spill(work.rows(Rows.GROUPED) / DOCUMENTS, str(part)) as documents,
     ):
         for event, first in firsts.items():
             stream, identity = event
@@ -77,7 +78,7 @@ def group(work: Work, part: int) -> Grouped:
             keys[event] = key = possible[0]
             row: GroupedEvent = (key, event, contents, _arrived(first, watermarks))
             grouped.add(part_of(key, work.parts), row)
-        for named, collection, encoded in rows_of(work.stored, part):
+        for named, collection, encoded in rows_of(work.rows(Rows.STORED), part):
             of = keys.get(named)
             document: GroupedDocument = (of, collection, encoded)
             # A document that names no event is unexpected in any part.
@@ -87,16 +88,6 @@ def group(work: Work, part: int) -> Grouped:
         for identity in each.conflicting:
             problems.add(Kind.CONFLICTING, each.stream.name, identity)
     return Grouped(repeated, [each.most_contents for each in events.values()], problems.all(), linked)
-
-
-def events_in(folder: Path) -> Path:
-    """Returns where the events in ``Work.grouped`` or ``Work.linked`` are."""
-    return folder / "events"
-
-
-def documents_in(folder: Path) -> Path:
-    """Returns where the documents beside these events are."""
-    return folder / "documents"
 
 
 def representatives(linked: Iterable[frozenset[str]]) -> dict[str, str]:

@@ -12,19 +12,19 @@ from tandem.verify.compare import counts_of
 from tandem.verify.intake import Intake
 from tandem.verify.mongo_documents import Range
 from tandem.verify.oracle import EventId
-from tandem.verify.parallel.sources import Sources
 from tandem.verify.parallel.spill import Spill, part_of
 from tandem.verify.parallel.steps import write_steps
-from tandem.verify.parallel.work import Work
+from tandem.verify.parallel.work import Rows, Work
+from tandem.verify.parallel.worker_sources import Sources
 from tandem.verify.reference import Fields
 from tandem.verify.topics import Offsets, TopicRecord
 from tandem.verify.watermark import Arrival
 
 # When an event arrived for the first time, and its time then. Without one, it was rejected as of an unknown schema.
 First = tuple[int | None, int]
-# A row of ``Work.records``: the event, its contents and its arrival.
+# A row of ``Rows.RECORDS``: the event, its contents and its arrival.
 EventRow = tuple[EventId, list[Fields], First | None]
-# A row of ``Work.stored``: the event that a document names, None without one; the collection's number, and the BSON.
+# A row of ``Rows.STORED``: the event that a document names, None without one; the collection's number, and the BSON.
 DocumentRow = tuple[EventId | None, int, bytes]
 
 
@@ -35,7 +35,6 @@ class Chunk:
     Attributes:
         name: a name by which the chunks of a partition are in their order.
         topic: the topic.
-        stream: the number of the stream; -1 for dead letters.
         partition: the partition.
         start: the offset of the first record to read.
         end: the offset after the last one.
@@ -43,7 +42,6 @@ class Chunk:
 
     name: str
     topic: str
-    stream: int
     partition: int
     start: int
     end: int
@@ -66,21 +64,18 @@ class Read:
         chunk: the chunk.
         counts: the numbers of records, as ``compare.counts_of`` returns them.
         unknown_then: the number of events that the job rejected before their schema was known.
-        unknown_ms: the newest event time of the records that arrived at an unknown time; None without any.
     """
 
     chunk: Chunk
     counts: Mapping[str, int]
     unknown_then: int
-    unknown_ms: int | None
 
 
-def chunks(topic: str, stream: int, starts: Offsets, ends: Offsets, name: str, size: int) -> Iterator[Chunk]:
+def chunks(topic: str, starts: Offsets, ends: Offsets, name: str, size: int) -> Iterator[Chunk]:
     """Yields the chunks of a topic.
 
     Args:
         topic: the topic.
-        stream: the number of the stream; -1 for dead letters.
         starts: the offset of each partition's first record to read.
         ends: the offset after the last one.
         name: the begin of their names.
@@ -89,13 +84,13 @@ def chunks(topic: str, stream: int, starts: Offsets, ends: Offsets, name: str, s
     for partition, end in ends.items():
         for number, start in enumerate(range(starts[partition], end, size)):
             last = min(start + size, end)
-            yield Chunk(f"{name}-{partition:06}-{number:09}", topic, stream, partition, start, last)
+            yield Chunk(f"{name}-{partition:06}-{number:09}", topic, partition, start, last)
 
 
 def read_records(work: Work, chunk: Chunk, unknown_then: Set[bytes]) -> Read:
     """Reads a chunk of a stream; writes its events, dead letters and steps."""
-    stream, counts, unknown_then_count = work.declared.streams[chunk.stream], Counter[str](), 0
-    newest: list[int] = []
+    stream = next(each for each in work.declared.streams if each.topic == chunk.topic)
+    counts, unknown_then_count = Counter[str](), 0
     with closing(chunk.records(work.sources)) as records:
         for number in range(chunk.offsets):
             intake = Intake(stream, max_clock_skew_seconds=work.max_clock_skew_seconds)
@@ -104,18 +99,17 @@ def read_records(work: Work, chunk: Chunk, unknown_then: Set[bytes]) -> Read:
                 break
             name = f"{chunk.name}-{number:06}"
             _write(work, name, intake)
-            unknown_ms = write_steps(work.steps / str(chunk.stream) / name, intake.arrivals)
-            newest += [] if unknown_ms is None else [unknown_ms]
+            write_steps(work.rows(Rows.STEPS) / stream.name / name, intake.arrivals)
             counts.update(counts_of(intake))
             unknown_then_count += len(intake.unknown_then)
-    return Read(chunk, counts, unknown_then_count, max(newest, default=None))
+    return Read(chunk, counts, unknown_then_count)
 
 
 def read_letters(work: Work, chunk: Chunk) -> None:
     """Reads a chunk of the dead letters."""
-    with Spill(work.letters, chunk.name) as letters:
+    with Spill(work.rows(Rows.LETTERS), chunk.name) as letters:
         for letter in chunk.records(work.sources):
-            letters.add(part_of_key(letter.key or b"", work.parts), tuple(letter))
+            letters.add(part_of(letter.key or b"", work.parts), tuple(letter))
 
 
 def read_documents(work: Work, number: int, name: str, within: Range) -> None:
@@ -128,7 +122,7 @@ def read_documents(work: Work, number: int, name: str, within: Range) -> None:
         within: the range.
     """
     division, collection = work.division, work.collections[number]
-    with work.sources.documents() as documents, Spill(work.stored, name) as stored:
+    with work.sources.documents() as documents, Spill(work.rows(Rows.STORED), name) as stored:
         for identity, encoded in documents.encoded(collection, within):
             event = division.event(collection, identity) if type(identity) is str else None
             row: DocumentRow = (event, number, encoded)
@@ -138,18 +132,13 @@ def read_documents(work: Work, number: int, name: str, within: Range) -> None:
 def _write(work: Work, name: str, intake: Intake) -> None:
     """Writes the events and the dead letters of records."""
     firsts = _first_arrivals(intake.arrivals)
-    with Spill(work.records, name) as events, Spill(work.due, name) as due:
+    with Spill(work.rows(Rows.RECORDS), name) as events, Spill(work.rows(Rows.DUE), name) as due:
         for identity in intake.accepted:
             event = (intake.stream.name, identity)
             row: EventRow = (event, intake.contents(identity), firsts.get(identity))
             events.add(part_of(identity, work.parts), row)
         for key, letter in chain(intake.dead.items(), intake.unknown_then.items()):
-            due.add(part_of_key(key, work.parts), (key, tuple(letter)))
-
-
-def part_of_key(key: bytes, parts: int) -> int:
-    """Returns the part of a dead letter's key."""
-    return part_of(key.decode(errors="replace"), parts)
+            due.add(part_of(key, work.parts), (key, tuple(letter)))
 
 
 def _first_arrivals(arrivals: list[Arrival]) -> dict[str, First]:

@@ -15,9 +15,9 @@ from zlib import crc32
 _BUFFERED = 20_000
 
 
-def part_of(text: str, parts: int) -> int:
-    """Returns the part of a text, the same one in all processes."""
-    return crc32(text.encode()) % parts
+def part_of(key: str | bytes, parts: int) -> int:
+    """Returns the part of a key, the same one in all processes."""
+    return crc32(key.encode() if isinstance(key, str) else key) % parts
 
 
 class Spill:

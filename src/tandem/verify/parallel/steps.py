@@ -6,11 +6,11 @@ import mmap
 import struct
 from array import array
 from bisect import bisect_right
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Sequence
 from heapq import merge
 from pathlib import Path
 
-from tandem.verify.watermark import Arrival
+from tandem.verify.watermark import Arrival, minimum
 
 # An arrival time and an event time, or a watermark, each in milliseconds since 1970.
 _PAIR = struct.Struct("<qq")
@@ -18,20 +18,15 @@ _BLOCK = 4096 * _PAIR.size
 _BEFORE_ALL = -(2**63)
 
 
-def write_steps(path: Path, arrivals: Iterable[Arrival]) -> int | None:
+def write_steps(path: Path, arrivals: Iterable[Arrival]) -> None:
     """Writes when the newest event time rises, in the order of arrival.
 
-    Returns the newest event time of the records that arrived at an unknown time, in milliseconds since 1970. None if
-    there are none.
+    Records that arrived at an unknown time come first.
     """
-    unknown: int | None = None
     newest_at: dict[int, int] = {}
     for arrival in arrivals:
-        ms = arrival.time // 1000
-        if arrival.at is None:
-            unknown = ms if unknown is None else max(unknown, ms)
-        elif ms > newest_at.get(arrival.at, _BEFORE_ALL):
-            newest_at[arrival.at] = ms
+        at, ms = _BEFORE_ALL if arrival.at is None else arrival.at, arrival.time // 1000
+        newest_at[at] = max(ms, newest_at.get(at, ms))
     path.parent.mkdir(parents=True, exist_ok=True)
     newest = _BEFORE_ALL
     with path.open("wb") as file:
@@ -39,35 +34,31 @@ def write_steps(path: Path, arrivals: Iterable[Arrival]) -> int | None:
             if newest_at[at] > newest:
                 newest = newest_at[at]
                 file.write(_PAIR.pack(at, newest))
-    return unknown
 
 
-def merge_steps(
-    folder: Path, streams: int, unknown_ms: Mapping[int, int], target: Path, *, lateness_seconds: int
-) -> int:
+def merge_steps(folder: Path, streams: Sequence[str], target: Path, *, lateness_seconds: int) -> int:
     """Writes when the watermark rises, and returns the final one.
 
     It is the same as that of ``watermark.sweep``.
 
     Args:
-        folder: has a folder for the number of each stream, with files of ``write_steps``.
-        streams: the number of streams.
-        unknown_ms: the newest event time of the records that arrived at an unknown time, by the stream's number.
+        folder: has a folder for each stream, with files of ``write_steps``.
+        streams: the names of the streams.
         target: the folder to write to; ``Watermarks`` reads it.
         lateness_seconds: the pipeline's lateness.
     """
-    newest: list[int | None] = [unknown_ms.get(number) for number in range(streams)]
-    reached = _lowest(newest, lateness_seconds * 1000, 0)
+    newest: dict[str, int | None] = dict.fromkeys(streams)
+    reached = 0
     target.mkdir(parents=True, exist_ok=True)
-    files = [(number, path) for number in range(streams) for path in (folder / str(number)).glob("*")]
+    files = [(stream, path) for stream in streams for path in (folder / stream).glob("*")]
     with (target / "at").open("wb") as times, (target / "ms").open("wb") as watermarks:
         last = _BEFORE_ALL
-        for at, number, ms in merge(*(_entries(number, path) for number, path in files)):
-            known = newest[number]
+        for at, stream, ms in merge(*(_entries(stream, path) for stream, path in files)):
+            known = newest[stream]
             if known is not None and ms <= known:
                 continue
-            newest[number] = ms
-            risen = _lowest(newest, lateness_seconds * 1000, reached)
+            newest[stream] = ms
+            risen = max(reached, minimum(newest.values(), lateness_seconds * 1000))
             if risen == reached:
                 continue
             if at != last:
@@ -100,7 +91,7 @@ class Watermarks:
         return self._ms[place - 1]
 
 
-def _entries(number: int, path: Path) -> Iterator[tuple[int, int, int]]:
+def _entries(stream: str, path: Path) -> Iterator[tuple[int, str, int]]:
     # Opened for each block, so that many files do not need many descriptors.
     place = 0
     while True:
@@ -111,12 +102,7 @@ def _entries(number: int, path: Path) -> Iterator[tuple[int, int, int]]:
             return
         place += len(block)
         for at, ms in _PAIR.iter_unpack(block):
-            yield at, number, ms
-
-
-def _lowest(newest: list[int | None], lateness_ms: int, reached: int) -> int:
-    lowest = min((0 if ms is None else ms - lateness_ms for ms in newest), default=0)
-    return max(reached, lowest)
+            yield at, stream, ms
 
 
 def _mapped(path: Path) -> memoryview[int]:

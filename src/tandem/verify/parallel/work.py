@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from enum import StrEnum
 from pathlib import Path
 from typing import Any, cast
 
 from tandem.catalog import Declaration, PipelineLocation, declared_by
 from tandem.verify.oracle import Division, Oracle, division_of, load_oracle
-from tandem.verify.parallel.sources import Sources
+from tandem.verify.parallel.worker_sources import Sources
 
 # A worker keeps one part in memory at a time, and each record about twice.
 _RECORDS_IN_A_PART = 50_000
@@ -18,6 +19,19 @@ _RECORDS_IN_A_PART = 50_000
 def parts_for(records: int) -> int:
     """Returns the number of parts for a number of records."""
     return -(-records // _RECORDS_IN_A_PART) or 1
+
+
+class Rows(StrEnum):
+    """The kinds of rows in temporary files, each with the folder of its files."""
+
+    RECORDS = "records"  # events by the part of their identity, as ``reading`` writes them
+    STEPS = "steps"  # what the watermark is computed from
+    DUE = "due"  # the expected dead letters, by the part of their key
+    ROUND = "round"  # the following kinds: a comparison needs them, and the next one computes them again
+    STORED = "round/stored"  # documents by the part of the event that they name
+    LETTERS = "round/letters"  # the dead letters, by the part of their key
+    GROUPED = "round/grouped"  # events by the part of their key, and the documents that name them
+    LINKED = "round/linked"  # those whose keys belong together, by the part of one of these keys
 
 
 @dataclass(frozen=True)
@@ -66,42 +80,6 @@ class Work:
         """How the oracle divides events. Others are not verified in parts."""
         return cast(Division, division_of(self.oracle))
 
-    @property
-    def records(self) -> Path:
-        """Events by the part of their identity, as ``reading`` writes them."""
-        return self.folder / "records"
-
-    @property
-    def steps(self) -> Path:
-        """What the watermark is computed from."""
-        return self.folder / "steps"
-
-    @property
-    def due(self) -> Path:
-        """The expected dead letters, by the part of their key."""
-        return self.folder / "due"
-
-    @property
-    def round(self) -> Path:
-        """What a comparison needs, and the next one computes again."""
-        return self.folder / "round"
-
-    @property
-    def stored(self) -> Path:
-        """Documents by the part of the event that they name."""
-        return self.round / "stored"
-
-    @property
-    def letters(self) -> Path:
-        """The dead letters, by the part of their key."""
-        return self.round / "letters"
-
-    @property
-    def grouped(self) -> Path:
-        """Events by the part of their key, and the documents that name them."""
-        return self.round / "grouped"
-
-    @property
-    def linked(self) -> Path:
-        """Those whose keys belong together, by the part of one of these keys."""
-        return self.round / "linked"
+    def rows(self, kind: Rows) -> Path:
+        """Returns the folder of one kind of rows."""
+        return self.folder / kind

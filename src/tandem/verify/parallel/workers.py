@@ -12,15 +12,17 @@ from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
 from multiprocessing.context import SpawnContext, SpawnProcess
+from pathlib import Path
 from typing import Any, Self, TypeVar, TypeVarTuple, Unpack
 
 from tandem import log
 from tandem.errors import TandemError
 from tandem.foreign.inheritance import adapt_this_process
-from tandem.verify.parallel.processors import processors
 
 Result = TypeVar("Result")
 Arguments = TypeVarTuple("Arguments")
+# The container's share of processor time: microseconds, or "max", and the period (cgroups v2).
+_QUOTA = Path("/sys/fs/cgroup/cpu.max")
 
 
 class Workers:
@@ -70,6 +72,19 @@ class Workers:
                 f"a worker process of verify died{'' if code is None else f' with exit code {code}'}",
                 hint=f"{memory}run `tandem verify` again",
             ) from None
+
+
+def processors(quota: Path = _QUOTA) -> int:
+    """Returns how many processors this process may use.
+
+    Its affinity and its container's quota limit them.
+    """
+    allowed = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    try:
+        limit, period = quota.read_text().split()
+        return min(allowed, max(1, round(int(limit) / int(period))))
+    except (OSError, ValueError):  # no limit
+        return allowed
 
 
 class _Context(SpawnContext):

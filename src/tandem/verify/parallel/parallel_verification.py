@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping, Sequence, Set
+from collections.abc import Callable, Iterator, Sequence, Set
 from typing import TypeVar, TypeVarTuple, Unpack
 
 from tandem.verify.expected import Numbers, combinations
@@ -13,10 +13,10 @@ from tandem.verify.parallel.grouping import Grouped, group, representatives
 from tandem.verify.parallel.reading import Chunk, Read, chunks, read_documents, read_letters, read_records
 from tandem.verify.parallel.spill import part_of
 from tandem.verify.parallel.steps import merge_steps
-from tandem.verify.parallel.work import Work
+from tandem.verify.parallel.work import Rows, Work
 from tandem.verify.parallel.workers import Workers
-from tandem.verify.progress import Progress, counted
 from tandem.verify.report import Problems, RecordCounts, Report
+from tandem.verify.step_progress import Progress, counted
 from tandem.verify.topics import Ends, Offsets
 from tandem.verify.totals import Totals, report_of
 
@@ -43,9 +43,9 @@ class ParallelVerification:
         """Reads records that were not read before; see ``Intake.take``."""
         self._rounds += 1
         found: list[Chunk] = []
-        for number, stream in enumerate(self._work.declared.streams):
-            name = f"{self._rounds:06}-{number:03}"
-            found += chunks(stream.topic, number, starts[stream.topic], ends[stream.topic], name, self._work.chunk)
+        for stream in self._work.declared.streams:
+            name = f"{self._rounds:06}-{stream.name}"
+            found += chunks(stream.topic, starts[stream.topic], ends[stream.topic], name, self._work.chunk)
         tasks = ((self._work, chunk, unknown_then) for chunk in found)
         with self._progress.step("reading records", sum(chunk.offsets for chunk in found)) as advance:
             for read in self._workers.each(read_records, tasks):
@@ -55,36 +55,25 @@ class ParallelVerification:
     def watermark_ms(self) -> int:
         """Returns the watermark that the records imply."""
         work = self._work
-        unknown: dict[int, int] = {}
-        if work.round.exists():
+        if work.rows(Rows.ROUND).exists():
             # Files that stay would be appended to.
-            shutil.rmtree(work.round)
-        for read in self._read:
-            if read.unknown_ms is not None:
-                number = read.chunk.stream
-                unknown[number] = max(read.unknown_ms, unknown.get(number, read.unknown_ms))
+            shutil.rmtree(work.rows(Rows.ROUND))
+        streams = [stream.name for stream in work.declared.streams]
         self._watermark_ms = merge_steps(
-            work.steps,
-            len(work.declared.streams),
-            unknown,
-            work.round,
-            lateness_seconds=work.lateness_seconds,
+            work.rows(Rows.STEPS), streams, work.rows(Rows.ROUND), lateness_seconds=work.lateness_seconds
         )
         return self._watermark_ms
 
-    def report(
-        self, starts: Offsets, ends: Offsets, beginnings: Mapping[str, Mapping[int, int]], dropped_as_late: int | None
-    ) -> Report:
+    def report(self, ends: Offsets, beginnings: Ends, dropped_as_late: int | None) -> Report:
         """Returns the comparison; see ``compare.compare``.
 
         Args:
-            starts: the offset of the first dead letter in each partition.
-            ends: the offset after the last one.
+            ends: the offset after the last dead letter in each partition.
             beginnings: the first available offset, by topic and partition.
             dropped_as_late: the number of records that the job dropped as late; None if unknown.
         """
         work, problems = self._work, Problems()
-        self._read_stored(starts, ends)
+        self._read_stored(beginnings[work.declared.dead_letter_topic], ends)
         parts = range(work.parts)
         grouped = list(self._each("grouping", group, [(work, part) for part in parts]))
         for found in self._each("dead letters", compare_letters_of, [(work, part, beginnings) for part in parts]):
@@ -115,7 +104,7 @@ class ParallelVerification:
     def _read_stored(self, starts: Offsets, ends: Offsets) -> None:
         """Reads dead letters and documents."""
         work = self._work
-        letters = chunks(work.declared.dead_letter_topic, -1, starts, ends, "letters", work.chunk)
+        letters = chunks(work.declared.dead_letter_topic, starts, ends, "letters", work.chunk)
         deque(self._each("reading dead letters", read_letters, [(work, chunk) for chunk in letters]), 0)
         with work.sources.documents() as documents:
             tasks = [
@@ -131,10 +120,10 @@ class ParallelVerification:
         linked: list[dict[str, str]] = [{} for _ in range(work.parts)]
         for key, representative in representatives(link for found in grouped for link in found.linked).items():
             linked[part_of(key, work.parts)][key] = representative
-        tasks = [(work, work.grouped, part, watermark_ms, tried, keys) for part, keys in enumerate(linked)]
+        tasks = [(work, Rows.GROUPED, part, watermark_ms, tried, keys) for part, keys in enumerate(linked)]
         compared = list(self._each("comparing", compare_part, tasks))
         parts = {part_of(representative, work.parts) for keys in linked for representative in keys.values()}
-        again = [(work, work.linked, part, watermark_ms, tried, dict[str, str]()) for part in parts]
+        again = [(work, Rows.LINKED, part, watermark_ms, tried, dict[str, str]()) for part in parts]
         if again:
             compared += self._each("comparing linked keys", compare_part, again)
         return compared
@@ -142,10 +131,10 @@ class ParallelVerification:
     def _streams(self, grouped: Sequence[Grouped], compared: Sequence[Compared]) -> dict[str, RecordCounts]:
         """Returns the outcomes of each stream's records."""
         streams = {}
-        for number, stream in enumerate(self._work.declared.streams):
+        for stream in self._work.declared.streams:
             counts = RecordCounts()
             for read in self._read:
-                if read.chunk.stream == number:
+                if read.chunk.topic == stream.topic:
                     counts.update(read.counts)
             counts["repeated"] += sum(each.repeated[stream.name] for each in grouped)
             for each in compared:

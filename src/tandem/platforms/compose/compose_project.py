@@ -13,9 +13,9 @@ from tandem.platforms.base import Stopped
 from tandem.platforms.compose.cli import Compose, project_name, variables
 from tandem.platforms.compose.containers import KAFKA, Containers, state_of
 from tandem.platforms.compose.engine import Engine, find_engine
-from tandem.platforms.compose.folder import project_folder
 from tandem.platforms.compose.images import choose_images
 from tandem.platforms.compose.job_services import JobServices, added_to_compose, job_services
+from tandem.platforms.compose.project_folder import project_folder
 from tandem.platforms.ownership import PROFILE_LABEL, check_containers, check_project, check_volumes
 from tandem.platforms.ports import page_port
 from tandem.platforms.running import check_running

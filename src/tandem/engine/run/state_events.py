@@ -1,4 +1,4 @@
-"""Estimates how many events wait in the state, by their event times.
+"""Estimates how many events are in state, by their event times.
 
 Spark's own count costs a look-up for each row that it writes. For thousands of events of one key and one time, each
 look-up reads all of them.
@@ -21,8 +21,8 @@ _UNKNOWN_S = 86_400.0
 _BUCKETS = 100
 
 
-class WaitingEvents:
-    """Counts the events that wait, by event time.
+class StateEvents:
+    """Counts the events in state, by event time.
 
     An event waits until the watermark has passed its time by the usual wait. The events of a batch count as spread
     evenly between its oldest and its newest event time. All times are in milliseconds since the epoch.
@@ -33,7 +33,7 @@ class WaitingEvents:
         lateness_s: how far the watermark is behind the newest event time, in seconds.
 
     Attributes:
-        number: about how many events wait.
+        number: about how many events are in state.
     """
 
     def __init__(self, usual_s: float, longest_s: float, lateness_s: float) -> None:
@@ -46,7 +46,7 @@ class WaitingEvents:
         self.number = 0
 
     @classmethod
-    def of(cls, pipeline: Pipeline, config: JobConfig) -> WaitingEvents:
+    def of(cls, pipeline: Pipeline, config: JobConfig) -> StateEvents:
         """Returns the events of a pipeline's job; there are none yet.
 
         The usual wait is the sum of the transform's durations, because a join may feed a window; without durations, it

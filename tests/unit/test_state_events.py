@@ -9,23 +9,23 @@ from typing import Any
 import pytest
 
 from tandem.engine.declare.job_config import JobConfig, KafkaConfig, MongoConfig
-from tandem.engine.run.waiting_events import WaitingEvents
+from tandem.engine.run.state_events import StateEvents
 from tandem.pipelines.orders_payments.transform import PIPELINE
 
 WAIT_S, LATENESS_S = 1800, 300
 NOW_MS = 1_800_000_000_000
 
 
-def made_of(*batches: tuple[int, int, int]) -> WaitingEvents:
+def made_of(*batches: tuple[int, int, int]) -> StateEvents:
     """Returns the events of these batches: their number, and their oldest and newest event time before now."""
-    waiting = WaitingEvents(WAIT_S, WAIT_S, LATENESS_S)
+    waiting = StateEvents(WAIT_S, WAIT_S, LATENESS_S)
     for events, oldest_s, newest_s in batches:
         waiting.add(events, NOW_MS - oldest_s * 1000, NOW_MS - newest_s * 1000)
     return waiting
 
 
 def test_nothing_waits_at_first() -> None:
-    waiting = WaitingEvents(WAIT_S, WAIT_S, LATENESS_S)
+    waiting = StateEvents(WAIT_S, WAIT_S, LATENESS_S)
     assert (waiting.number, waiting.may_wait) == (0, False)
 
 
@@ -52,7 +52,7 @@ def test_a_backlog_leaves_the_state_at_the_rate_of_its_event_times() -> None:
 
 
 def test_one_event_of_long_ago_hides_no_new_ones() -> None:
-    waiting = WaitingEvents(WAIT_S, WAIT_S, LATENESS_S)
+    waiting = StateEvents(WAIT_S, WAIT_S, LATENESS_S)
     waiting.add(1000, 0, NOW_MS)
     waiting.advance(NOW_MS - LATENESS_S * 1000)
     assert waiting.number == pytest.approx(1000, rel=0.02)
@@ -65,7 +65,7 @@ def test_batches_add_up() -> None:
 
 
 def test_an_older_event_does_not_replace_the_newest_of_1970() -> None:
-    waiting = WaitingEvents(WAIT_S, WAIT_S, LATENESS_S)
+    waiting = StateEvents(WAIT_S, WAIT_S, LATENESS_S)
     waiting.add(1, 0, 0)
     waiting.add(1, -60_000, -60_000)
     waiting.advance(WAIT_S * 1000 - 1)
@@ -110,7 +110,7 @@ def test_the_wait_is_the_sum_of_the_durations(
 ) -> None:
     pipeline = replace(PIPELINE, transform=transform, keeps_aside=is_join)
     config = JobConfig("p", KafkaConfig(""), MongoConfig("", ""), "", LATENESS_S, 300, 30, 1800, parameters=parameters)
-    waiting = WaitingEvents.of(pipeline, config)
+    waiting = StateEvents.of(pipeline, config)
     waiting.add(1, 0, 0)
     steps = []
     for wait_s in (usual_s, longest_s):
