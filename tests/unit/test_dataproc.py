@@ -499,7 +499,10 @@ def test_a_failed_serverless_batch_is_reported_and_not_restarted(serverless: Set
 
 
 @pytest.mark.parametrize("now_serverless", [True, False])
-def test_a_pipeline_runs_in_one_of_the_services_only(settings: Settings, server: Server, now_serverless: bool) -> None:
+def test_a_pipeline_runs_in_one_of_the_services_only(
+    settings: Settings, server: Server, monkeypatch: pytest.MonkeyPatch, now_serverless: bool
+) -> None:
+    without_services(monkeypatch)
     both = {each: in_bucket("some-bucket", serverless=each, service_account=ACCOUNT) for each in (True, False)}
     before = Deployment(both[not now_serverless])
     if before.cluster:
@@ -852,8 +855,9 @@ def test_a_job_here_reloads_and_a_job_in_the_cloud_is_forgotten_alone(profile: s
 @pytest.mark.parametrize("apart", [("other-bucket", "tandem"), ("some-bucket", "tandem-staging")])
 @pytest.mark.parametrize("serverless", [False, True])
 def test_environments_in_one_project_and_region_do_not_see_each_others_jobs(
-    settings: Settings, server: Server, serverless: bool, apart: tuple[str, str]
+    settings: Settings, server: Server, monkeypatch: pytest.MonkeyPatch, serverless: bool, apart: tuple[str, str]
 ) -> None:
+    without_services(monkeypatch)
     google = {"serverless": serverless, "service_account": ACCOUNT, "cluster": "tandem"}
     both = [
         in_bucket(bucket, **google).model_copy(update={"environment": name})
