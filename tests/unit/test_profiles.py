@@ -323,7 +323,7 @@ def test_missing_settings_are_reported_with_both_places() -> None:
 
 
 def test_the_profiles_of_the_documentation_can_be_used() -> None:
-    first, second = re.findall(
+    first, _, second = re.findall(
         r"```toml\n(.*?)```", (ROOT / "docs" / "guides" / "profiles.md").read_text("utf-8"), re.DOTALL
     )
     define(first)
