@@ -18,6 +18,7 @@ from tandem.cli import doctor, inspect, new, plans, replay, schemas, shell, veri
 from tandem.cli.app import app
 from tandem.engine.declare.replay_range import ReplayRange
 from tandem.errors import TandemError, UsageError
+from tandem.platforms.changes import ChangesSoFar
 from tandem.platforms.dataproc.job import DataprocJob
 from tandem.platforms.dataproc.runs import Runs
 from tandem.platforms.embedded.job import EmbeddedJob
@@ -183,7 +184,9 @@ def test_the_end_of_a_job_in_the_cloud_is_awaited_visibly(capsys: pytest.Capture
 
 @pytest.mark.usefixtures("at_once")
 def test_a_deployment_is_shown(capsys: pytest.CaptureFixture[str]) -> None:
-    job: Any = SimpleNamespace(deployment=SimpleNamespace(deploy=lambda: "run"), _submitted=None)
+    job: Any = SimpleNamespace(
+        deployment=SimpleNamespace(deploy=lambda _: "run"), changes=ChangesSoFar(), _submitted=None
+    )
     DataprocJob.submit(job)
     assert vars(job)["_submitted"] == "run"
     assert "deploying: 0 s\n" in capsys.readouterr().err

@@ -146,7 +146,7 @@ def test_what_was_deleted_before_a_failure_is_named(
         if pipelines == "shop":
             raise TandemError("no answer", hint="")
 
-    monkeypatch.setattr(DataprocJob, "stop", lambda _: None)
+    monkeypatch.setattr(DataprocJob, "stop", lambda _: True)
     monkeypatch.setattr(DataprocJob, "forget", forget)
     done = destroy("--pipeline", pipelines, "--yes")
     assert isinstance(done.exception, TandemError)
