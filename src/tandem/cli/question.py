@@ -19,6 +19,6 @@ def answer(question: str) -> str | None:
         return None
     finally:
         if typed is None or not sys.stdin.isatty():
-            # Nobody's Enter has ended the question's line.
+            # The cursor is still on the line of the question.
             print(file=sys.stderr)
     return typed

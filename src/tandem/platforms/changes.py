@@ -9,8 +9,8 @@ from dataclasses import dataclass, fields
 class ChangesSoFar:
     """The changes of one command to one job so far.
 
-    Each attribute is part of a message, and empty while the command has not touched it. Whoever changes something sets
-    its attribute before the change, to what holds if the change is interrupted, and after it, to the result.
+    Each attribute is a part of the message. It is empty as long as the command has changed nothing there. Set it before
+    a change to what is true if the change is interrupted. Set it after the change to the result.
 
     Attributes:
         job: the job, and the one that it replaces.
