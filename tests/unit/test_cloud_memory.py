@@ -78,12 +78,12 @@ def test_a_type_of_machine_says_its_size(name: str, machine: MachineType | None)
 def test_two_executors_and_an_application_master_fit_on_a_worker() -> None:
     settings = settings_of()
     executor = executor_of(settings)
-    assert executor == Executor(cores=2, heap=3584, rocksdb=256, overhead=1536)
+    assert executor == Executor(cores=2, heap=3072, rocksdb=512, overhead=2048)
     # Java itself, direct buffers, and RocksDB's bound twice.
     assert executor.overhead == 768 + executor.direct + 2 * executor.rocksdb
     assert 2 * executor.container + 1024 <= 0.75 * 15 * 1024
     assert note(settings) == (
-        "memory of an executor: 3584 MiB of heap, 768 for Java itself, 256 of direct buffers and 2 x 256 for RocksDB, "
+        "memory of an executor: 3072 MiB of heap, 768 for Java itself, 256 of direct buffers and 2 x 512 for RocksDB, "
         "together 5120 MiB; a worker (n2-standard-4) has room for 2"
     )
 
@@ -100,15 +100,15 @@ def test_the_plan_says_how_many_executors_would_start(instances: str, workers: i
 @pytest.mark.parametrize(
     ("spark", "google", "expected"),
     [
-        ({BOUND: "512"}, {}, Executor(2, 3072, 512, 2048)),
-        ({OVERHEAD: "2g"}, {}, Executor(2, 3072, 256, 2048)),
-        ({HEAP: "8g"}, {}, Executor(2, 8192, 256, 1536)),
-        ({CORES: "4", HEAP: "8576m"}, {}, Executor(4, 8576, 256, 1664)),
-        ({}, {"machine": "n2-standard-8"}, Executor(4, 8576, 256, 1664)),
-        ({}, {"machine": "n2-custom-4-32768"}, Executor(2, 9728, 256, 1536)),
-        ({HEAP: "2g"}, {"machine": "n2-standard-2"}, Executor(1, 2048, 256, 1472)),
-        ({}, {"serverless": True}, Executor(4, 9600, 256, 1664)),
-        ({CORES: "8", HEAP: "40g"}, {"serverless": True}, Executor(8, 40960, 256, 1920)),
+        ({BOUND: "256"}, {}, Executor(2, 3584, 256, 1536)),
+        ({OVERHEAD: "3g"}, {}, Executor(2, 2048, 512, 3072)),
+        ({HEAP: "8g"}, {}, Executor(2, 8192, 512, 2048)),
+        ({CORES: "4", HEAP: "8064m"}, {}, Executor(4, 8064, 512, 2176)),
+        ({}, {"machine": "n2-standard-8"}, Executor(4, 8064, 512, 2176)),
+        ({}, {"machine": "n2-custom-4-32768"}, Executor(2, 9216, 512, 2048)),
+        ({HEAP: "2g"}, {"machine": "n2-standard-2"}, Executor(1, 2048, 512, 1984)),
+        ({}, {"serverless": True}, Executor(4, 9600, 512, 2176)),
+        ({CORES: "8", HEAP: "40g"}, {"serverless": True}, Executor(8, 40960, 512, 2432)),
     ],
 )
 def test_an_executor_follows_the_settings(spark: dict[str, str], google: dict[str, Any], expected: Executor) -> None:
@@ -128,10 +128,10 @@ def test_state_in_the_heap_needs_no_memory_for_rocksdb() -> None:
 @pytest.mark.parametrize(
     ("spark", "google", "said"),
     [
-        ({HEAP: "12g"}, {}, r"12288 \+ 1536 MiB does not fit into a n2-standard-4"),
-        ({OVERHEAD: "384m"}, {}, "Java needs 768, direct buffers 256 and RocksDB 512 MiB"),
+        ({HEAP: "12g"}, {}, r"12288 \+ 2048 MiB does not fit into a n2-standard-4"),
+        ({OVERHEAD: "384m"}, {}, "Java needs 768, direct buffers 256 and RocksDB 1024 MiB"),
         ({BOUND: "1024"}, {"machine": "n2-standard-2"}, "leaves an executor 0 MiB of heap"),
-        ({}, {"machine": "n2-standard-2"}, "leaves an executor 576 MiB of heap"),
+        ({}, {"machine": "n2-standard-2"}, "leaves an executor 64 MiB of heap"),
         ({}, {"machine": "e2-medium"}, "the memory of gcp.machine 'e2-medium' is unknown"),
         ({BOUNDED: "false"}, {}, "RocksDB's memory has no bound"),
         ({BOUND: "-1"}, {}, "maxMemoryUsageMB is '-1'"),
