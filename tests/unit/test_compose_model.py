@@ -402,12 +402,20 @@ def test_the_driver_is_given_less_than_its_container_has() -> None:
         assert heap * 1.4 <= int(found[service]["mem_limit"]) / 2**20, service
 
 
+def test_the_worker_has_memory_for_twice_rocksdbs_bound() -> None:
+    """The bound is soft. The worker's own Java process and the executor's need half a GiB besides heap and state."""
+    spark, worker = load("local").spark, services("official", "local")["spark-worker"]
+    heap = int(spark["spark.executor.memory"].removesuffix("m"))
+    bound = int(spark["spark.sql.streaming.stateStore.rocksdb.maxMemoryUsageMB"])
+    assert heap + 2 * bound + 512 <= int(worker["mem_limit"]) / 2**20
+
+
 @pytest.mark.parametrize(
     ("setting", "memory", "service", "limit"),
     [
         ("spark.driver.memory", "4g", "job", 1792),
         ("spark.driver.memory", "1281m", "job", 1792),
-        ("spark.executor.memory", "4G", "spark-worker", 2688),
+        ("spark.executor.memory", "4G", "spark-worker", 2944),
     ],
 )
 def test_a_heap_that_does_not_fit_into_its_container_is_refused(
