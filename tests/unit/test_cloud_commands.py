@@ -147,6 +147,22 @@ def test_to_destroy_without_a_confirmation_destroys_nothing(tmp_path: Path, answ
     ]
 
 
+@pytest.mark.parametrize(
+    ("protected", "hint"), [("false", "answer y, or use --yes"), ("true", "confirm it: --confirm gcp")]
+)
+def test_a_question_to_a_closed_input_ends_with_the_option_to_use(tmp_path: Path, protected: str, hint: str) -> None:
+    done = subprocess.run(
+        ["sh", "-c", 'exec "$@" <&-', "sh", sys.executable, "-m", "tandem", "--profile", "gcp", "destroy"],
+        cwd=tmp_path,
+        env={**NOBODY, **SETTINGS, "TANDEM_PROTECTED": protected},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (done.returncode, done.stderr.splitlines()[-1]) == (2, f"hint: {hint}")
+    assert "Traceback" not in done.stderr
+
+
 def test_all_missing_settings_are_named_at_once(tmp_path: Path) -> None:
     done = tandem(tmp_path, "--profile", "gcp", "status", TANDEM_KAFKA__USERNAME="key")
     error, hint = lines_of(done)
