@@ -10,6 +10,8 @@ import signal
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 from unittest.mock import Mock, patch
 
 import pytest
@@ -18,7 +20,7 @@ from typer.testing import CliRunner
 from tandem.cli import records
 from tandem.cli.app import app
 from tandem.cli.context import CommandContext
-from tandem.cli.main import INTERRUPTED
+from tandem.cli.main import INTERRUPTED, report_unraisable
 from tandem.cli.verification import explained_by_job
 from tandem.errors import TandemError, UsageError
 from tandem.platforms import Job
@@ -329,6 +331,23 @@ def test_an_interruption_prints_no_trace_of_a_half_made_object_of_grpc(usual: st
     assert ended(HALF_MADE) == ("interrupted\n", "")
     assert usual in HALF_MADE
     assert "Exception ignored in" in ended(HALF_MADE.replace(usual, changed))[1]
+
+
+@pytest.mark.parametrize(("module", "reported"), [("grpc._channel", False), ("tandem.call", True)])
+def test_python_3_14_names_the_half_made_object_only_in_its_message(
+    monkeypatch: pytest.MonkeyPatch, module: str, reported: bool
+) -> None:
+    names: dict[str, Any] = {"__name__": module}
+    exec("def __del__(self):\n    self.state", names)
+    with pytest.raises(AttributeError) as raised:
+        names["__del__"](None)
+    # Without the frame of this test, which Python's own call of the function does not have.
+    trace = raised.value.__traceback__ and raised.value.__traceback__.tb_next
+    ignored = SimpleNamespace(exc_value=raised.value, exc_traceback=trace, object=None)
+    seen: list[object] = []
+    monkeypatch.setattr(sys, "__unraisablehook__", seen.append)
+    report_unraisable(ignored)  # type: ignore[arg-type]
+    assert seen == ([ignored] if reported else [])
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])

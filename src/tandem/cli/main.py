@@ -68,18 +68,21 @@ def interrupt_by_signals() -> None:
 
 
 def _interrupt(*_: object) -> NoReturn:
-    sys.unraisablehook = _report_unraisable
+    sys.unraisablehook = report_unraisable
     raise KeyboardInterrupt
 
 
-def _report_unraisable(error: sys.UnraisableHookArgs) -> None:
+def report_unraisable(error: sys.UnraisableHookArgs) -> None:
     """Reports an error that nothing can catch, as Python does by default.
 
     An object of gRPC that is only half created when the command is interrupted fails when it is deleted. This would
     print a stack trace.
     """
-    half_made = isinstance(error.exc_value, AttributeError) and getattr(error.object, "__name__", "") == "__del__"
-    if not (half_made and getattr(error.object, "__module__", "").partition(".")[0] == "grpc"):
+    # Since Python 3.14, only the stack trace says which function failed.
+    frame = error.exc_traceback.tb_frame if error.exc_traceback else None
+    deleted = frame is not None and frame.f_code.co_name == "__del__"
+    of_grpc = frame is not None and frame.f_globals.get("__name__", "").partition(".")[0] == "grpc"
+    if not (isinstance(error.exc_value, AttributeError) and deleted and of_grpc):
         sys.__unraisablehook__(error)
 
 
