@@ -90,10 +90,11 @@ def test_what_runs_here_is_not_deployed(tmp_path: Path, command: str) -> None:
     assert hint.startswith("hint: ")
 
 
+@pytest.mark.parametrize("command", ["deploy", "destroy"])
 @pytest.mark.parametrize("missing", ["GCP__PROJECT", "GCP__BUCKET", "MONGO__JOB_PASSWORD"])
-def test_a_setting_that_only_the_job_needs_is_named(tmp_path: Path, missing: str) -> None:
+def test_a_setting_that_only_the_job_needs_is_named(tmp_path: Path, missing: str, command: str) -> None:
     settings = {name: value for name, value in SETTINGS.items() if name != f"TANDEM_{missing}"}
-    done = tandem(tmp_path, "--profile", "gcp", "deploy", **settings)
+    done = tandem(tmp_path, "--profile", "gcp", command, **settings)
     assert done.returncode == 2
     error, hint = lines_of(done)
     assert f"setting {missing.lower().replace('__', '.')} of profile gcp is required but not set" in error
@@ -346,7 +347,7 @@ def test_python_3_14_names_the_half_made_object_only_in_its_message(
     ignored = SimpleNamespace(exc_value=raised.value, exc_traceback=trace, object=None)
     seen: list[object] = []
     monkeypatch.setattr(sys, "__unraisablehook__", seen.append)
-    report_unraisable(ignored)  # type: ignore[arg-type]
+    report_unraisable(ignored)
     assert seen == ([ignored] if reported else [])
 
 

@@ -21,7 +21,7 @@ from tandem.platforms.dataproc.release import folder_of
 from tandem.platforms.parity import parity as compared
 from tandem.platforms.removal import own_collections, own_topics
 from tandem.progress_display import work_shown
-from tandem.settings.loaded import LoadedSettings
+from tandem.settings.loaded import LoadedSettings, require
 from tandem.settings.model import Settings
 from tandem.settings.profiles import profiles
 
@@ -80,6 +80,8 @@ def destroy(
     """
     settings = context.settings
     _in_the_cloud(settings)
+    # Before the question, which names the project and the bucket.
+    require(settings, settings.needed_to_deploy)
     pipelines = ", ".join(context.pipelines)
     if_any = ", if there is one and" if settings.gcp.serverless else ","
     cluster = f"its cluster {settings.gcp.cluster}{if_any} unless other jobs run on it,"
