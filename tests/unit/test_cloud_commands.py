@@ -45,6 +45,8 @@ SETTINGS = {
     "TANDEM_GCP__REGION": "europe-west3",
     "TANDEM_GCP__BUCKET": "some-bucket",
 }
+# The end of the hint after an interruption that may leave a job behind.
+ENDS = "`tandem OPTIONS destroy` ends the job and its costs"
 # No login of whoever runs this, and no machine of Google's that would have one.
 NOBODY = {"HOME": "/nonexistent", "PATH": os.environ["PATH"], "NO_GCE_CHECK": "true"}
 
@@ -248,19 +250,20 @@ def test_a_job_is_called_running_only_if_that_is_known(
 
 
 @pytest.mark.parametrize(
-    ("command", "method", "following"),
+    ("command", "method", "hint"),
     [
-        (("deploy",), "submit", "deploy"),
-        (("deploy",), "wait_until_ready", "deploy"),
-        (("submit",), "restart", "deploy"),
-        (("up",), "submit", "up"),
-        (("destroy", "--yes"), "stop", "destroy"),
-        (("destroy", "--yes", "--data"), "forget", "destroy --data"),
+        (("deploy",), "submit", f"`tandem OPTIONS deploy` continues, {ENDS}"),
+        (("deploy",), "wait_until_ready", f"`tandem OPTIONS deploy` continues, {ENDS}"),
+        (("submit",), "restart", f"`tandem OPTIONS deploy` continues, {ENDS}"),
+        (("up",), "submit", f"`tandem OPTIONS up` continues, {ENDS}"),
+        (("up",), "status", f"`tandem OPTIONS up` continues, {ENDS}"),
+        (("destroy", "--yes"), "stop", "run `tandem OPTIONS destroy` again to end the costs"),
+        (("destroy", "--yes", "--data"), "forget", "run `tandem OPTIONS destroy --data` again to end the costs"),
     ],
 )
 @pytest.mark.parametrize("named", [(), ("--pipeline", "orders_payments")])
 def test_an_interruption_is_explained(
-    cloud: CliRunner, named: tuple[str, ...], command: tuple[str, ...], method: str, following: str
+    cloud: CliRunner, named: tuple[str, ...], command: tuple[str, ...], method: str, hint: str
 ) -> None:
     def interrupt(job: DataprocJob) -> None:
         job.changes.job = "the old job stops"
@@ -272,8 +275,39 @@ def test_an_interruption_is_explained(
     options = " ".join(("--profile gcp", *named))
     assert done.stderr.splitlines()[-2:] == [
         "error: interrupted: orders_payments: the old job stops",
-        f"hint: run `tandem {options} {following}`",
+        f"hint: {hint.replace('OPTIONS', options)}",
     ]
+
+
+def test_a_submit_that_was_interrupted_before_it_reached_the_job_is_repeated(cloud: CliRunner) -> None:
+    """A deployment would leave a job of the same version alone."""
+    with patch.object(DataprocJob, "restart", Mock(side_effect=KeyboardInterrupt)):
+        said = cloud.invoke(app, ["--profile", "gcp", "submit"]).stderr
+    assert said.splitlines()[-2:] == [
+        "error: interrupted: orders_payments: nothing was changed",
+        f"hint: `tandem --profile gcp submit` continues, {ENDS.replace('OPTIONS', '--profile gcp')}",
+    ]
+
+
+@pytest.mark.parametrize("command", [("deploy",), ("submit",), ("up", "--wait")])
+def test_an_interruption_after_the_first_batch_is_explained(
+    cloud: CliRunner, monkeypatch: pytest.MonkeyPatch, command: tuple[str, ...]
+) -> None:
+    for module in ("cloud", "lifecycle"):
+        monkeypatch.setattr(f"tandem.cli.{module}.warn_of_topics", Mock(side_effect=KeyboardInterrupt))
+    done = cloud.invoke(app, ["--profile", "gcp", *command])
+    assert done.exit_code == INTERRUPTED
+    assert done.stderr.splitlines()[-1].endswith(ENDS.replace("OPTIONS", "--profile gcp"))
+
+
+def test_the_way_on_names_a_profile_that_was_chosen_because_it_ran(
+    cloud: CliRunner, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("TANDEM_PROFILE", raising=False)
+    monkeypatch.setattr("tandem.cli.context.default_profile", lambda: ("gcp", "it runs here"))
+    with patch.object(DataprocJob, "stop", Mock(side_effect=KeyboardInterrupt)):
+        said = cloud.invoke(app, ["destroy", "--yes"]).stderr
+    assert said.splitlines()[-1] == "hint: run `tandem --profile gcp destroy` again to end the costs"
 
 
 @pytest.mark.parametrize(

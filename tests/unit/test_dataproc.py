@@ -608,6 +608,8 @@ def marks(monkeypatch: pytest.MonkeyPatch) -> Marks:
 
 
 CREATED = "topics, collections and uploads may have been created"
+RUNS = "the cluster tandem runs and costs money"
+COSTS = "jobs that run, and the cluster tandem if there is one, cost money"
 
 
 @pytest.mark.parametrize(
@@ -623,15 +625,14 @@ CREATED = "topics, collections and uploads may have been created"
         (
             True,
             "jobs.stop",
-            f"the job OLD was asked to stop, and nothing replaces it; the cluster tandem runs; {CREATED}",
+            f"the job OLD was asked to stop, and nothing replaces it; {RUNS}; {CREATED}",
         ),
         (
             True,
             "jobs.submit",
-            "the job OLD has stopped, and it is unknown whether another one was submitted; the cluster tandem runs; "
-            + CREATED,
+            f"the job OLD has stopped, and it is unknown whether another one was submitted; {RUNS}; {CREATED}",
         ),
-        (False, "jobs.submit", f"it is unknown whether a job was submitted; the cluster tandem runs; {CREATED}"),
+        (False, "jobs.submit", f"it is unknown whether a job was submitted; {RUNS}; {CREATED}"),
     ],
 )
 def test_an_interrupted_deployment_knows_what_it_has_changed(
@@ -653,6 +654,18 @@ def test_an_interrupted_deployment_knows_what_it_has_changed(
         job.restart()
     job.close()
     assert str(job.changes) == left.replace("OLD", old)
+
+
+def test_an_interrupted_serverless_deployment_says_that_a_job_costs_money(
+    serverless: Settings, server: Server, marks: Marks, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    job = DataprocJob(serverless)
+    monkeypatch.setattr(job.deployment.jobs, "submit", interrupt)
+    with pytest.raises(KeyboardInterrupt):
+        job.submit()
+    job.close()
+    costs = "a serverless job costs money as long as it runs"
+    assert str(job.changes) == f"it is unknown whether a job was submitted; {costs}; {CREATED}"
 
 
 def test_a_deployment_knows_its_job_until_it_runs(
@@ -736,8 +749,8 @@ def test_a_new_job_does_not_obey_what_an_earlier_one_of_its_name_was_asked(
 @pytest.mark.parametrize(
     ("method", "left"),
     [
-        ("check_earlier", "nothing was changed"),
-        ("jobs.stop", "the job ID was asked to stop; the cluster tandem, if there is one, costs money"),
+        ("check_earlier", f"no job was stopped or submitted; {COSTS}"),
+        ("jobs.stop", f"the job ID was asked to stop; {COSTS}"),
         ("cluster.delete", "the job ID has stopped; the cluster tandem may still exist and cost money"),
         ("bucket.remove_all", "the job ID has stopped; the cluster tandem is deleted; its data may be deleted in part"),
     ],
@@ -759,10 +772,10 @@ def test_an_interrupted_destroy_knows_what_it_has_changed(
 @pytest.mark.parametrize(
     ("others", "environment", "left"),
     [
-        (["other"], "tandem", "the cluster tandem is kept, because other jobs run on it"),
-        ([], "theirs", "the cluster tandem is kept"),
+        (["other"], "tandem", "the cluster tandem costs money, and is kept because other jobs run on it"),
+        ([], "theirs", "the cluster tandem is kept and costs money"),
         ([], "tandem", "the cluster tandem is deleted"),
-        ([], None, ""),
+        ([], None, "the cluster tandem does not exist"),
     ],
 )
 def test_a_destroyed_job_knows_what_became_of_its_cluster(

@@ -54,7 +54,7 @@ def deploy(
     confirm_version(context, name)
     with interruption_explained(context, "deploy"):
         context.for_each_job(lambda job: _deploy(job, wait))
-    warn_of_topics(context)
+        warn_of_topics(context)
     deployed = [job.changes.job for job in context.jobs if isinstance(job, DeployedJob)]
     state = "the job is running" if wait else "; ".join(deployed)
     context.say(f"{state}; `tandem status` shows its progress, `tandem destroy` stops it and its costs")

@@ -226,7 +226,6 @@ class Deployment:
             reason = self.doubt()
         if reason:
             _log.warning("cannot check here whether this version fits the checkpoint; the job will", reason=reason)
-        changes.job = "no job was stopped or submitted"
         changes.data = "topics, collections and uploads may have been created"
         with work_shown("creating topics and collections"):
             create_topics(settings.kafka, *streams_of(settings.location))
@@ -237,7 +236,9 @@ class Deployment:
         if self.cluster:
             changes.cluster = f"the cluster {settings.gcp.cluster} may have been created and cost money"
             self.cluster.ensure()
-            changes.cluster = f"the cluster {settings.gcp.cluster} runs"
+            changes.cluster = f"the cluster {settings.gcp.cluster} runs and costs money"
+        else:
+            changes.cluster = "a serverless job costs money as long as it runs"
         newest = self.jobs.newest()
         unknown = "it is unknown whether a job was submitted"
         if newest and newest.active:
