@@ -435,6 +435,31 @@ def test_the_plan_itself_names_the_missing_settings(tmp_path: Path) -> None:
     assert "gcp.project" in last
 
 
+@pytest.mark.parametrize(
+    ("variables", "refused"),
+    [
+        ({"TANDEM_KAFKA__JOB_PASSWORD": "env:SECRET"}, "kafka.job_password is env:SECRET, which is not on the cluster"),
+        ({}, None),
+    ],
+)
+def test_the_plan_says_what_deploy_would_refuse(
+    cloud: CliRunner, monkeypatch: pytest.MonkeyPatch, variables: dict[str, str], refused: str | None
+) -> None:
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    shown = cloud.invoke(app, ["--profile", "gcp", "deploy", "--plan"]).stdout
+    said = [line for line in shown.splitlines() if "would refuse" in line]
+    begin = "warning: `tandem --profile gcp deploy` would refuse: "
+    assert [line.removeprefix(begin).partition(";")[0] for line in said] == ([refused] if refused else [])
+
+
+def test_json_without_a_plan_deploys_nothing(cloud: CliRunner) -> None:
+    with patch.object(DataprocJob, "submit", Mock(side_effect=AssertionError)):
+        error = cloud.invoke(app, ["--profile", "gcp", "deploy", "--json"]).exception
+    assert isinstance(error, UsageError)
+    assert error.hint == "`tandem --profile gcp deploy --plan --json`"
+
+
 def test_down_does_not_reach_into_the_cloud(tmp_path: Path) -> None:
     done = tandem(tmp_path, "--profile", "gcp", "down", "--volumes", **SETTINGS)
     assert done.returncode == 2

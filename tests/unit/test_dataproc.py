@@ -25,7 +25,7 @@ from structlog.testing import capture_logs
 import tandem
 from tandem.catalog import BUNDLED
 from tandem.errors import EnvironmentNotReadyError, TandemError, UsageError
-from tandem.job_files import RECONCILE, REPLAY, replay_arguments, with_limits
+from tandem.job_files import RECONCILE, REPLAY, STREAM, replay_arguments, with_limits
 from tandem.platforms import environment_for
 from tandem.platforms.base import DeployedJob, ReloadableJob
 from tandem.platforms.dataproc import batch_runs
@@ -41,7 +41,15 @@ from tandem.platforms.dataproc.job import DataprocJob
 from tandem.platforms.dataproc.memory import with_memory
 from tandem.platforms.dataproc.plan import calls, warnings
 from tandem.platforms.dataproc.release import release
-from tandem.platforms.dataproc.requests import SCOPE, batch_request, batches_parent, submit_request
+from tandem.platforms.dataproc.requests import (
+    ACTIVE_BATCHES,
+    SCOPE,
+    batch_request,
+    batches_parent,
+    environment_filter,
+    of_entry,
+    submit_request,
+)
 from tandem.platforms.dataproc.run_problems import problem_of, state_of
 from tandem.platforms.dataproc.runs import Runs
 from tandem.scaffold import Format, write
@@ -317,6 +325,31 @@ def test_what_is_planned_is_what_is_sent(settings: Settings, server: Server) -> 
         assert (machines.disk_config.boot_disk_type, machines.disk_config.boot_disk_size_gb) == ("pd-balanced", 100)
     # Google removes temporary files from a bucket of its own, and not from ours.
     assert found.config.temp_bucket == ""
+
+
+@pytest.mark.parametrize("chosen", ["settings", "serverless"])
+def test_the_plan_says_what_becomes_of_a_running_job(request: pytest.FixtureRequest, chosen: str) -> None:
+    settings = request.getfixturevalue(chosen)
+    end, submit = ("CancelOperation", "CreateBatch") if settings.gcp.serverless else ("CancelJob", "SubmitJob")
+    planned = [(call.method, call.when) for call in calls(settings, release(settings))][-6:]
+    assert planned == [
+        ("objects.get", "if this release runs: whether it was asked to stop"),
+        (
+            "objects.insert",
+            "if another release runs, or this one was asked to stop: it stops after its current batch",
+        ),
+        (end, "if it has not stopped after 300 s"),
+        ("objects.delete", "when it has stopped"),
+        ("objects.delete", "unless this release runs and was not asked to stop"),
+        (submit, "unless this release runs and was not asked to stop"),
+    ]
+
+
+def test_the_plan_lists_the_streams_of_the_environment_first(settings: Settings) -> None:
+    """They may write to the same topic or collection."""
+    first = [(call.method, call.about["filter"]) for call in [*calls(settings, release(settings))][:2]]
+    wanted = f"{environment_filter(settings)} AND {of_entry(STREAM)}"
+    assert first == [("ListJobs", wanted), ("ListBatches", f"{ACTIVE_BATCHES} AND {wanted}")]
 
 
 def test_answers_that_are_lost_submit_nothing_twice(settings: Settings, server: Server) -> None:

@@ -2,9 +2,24 @@
 
 from __future__ import annotations
 
-from tandem.errors import EnvironmentNotReadyError
+from tandem.errors import EnvironmentNotReadyError, UsageError
 from tandem.platforms.dataproc.calls import call
 from tandem.platforms.dataproc.clients import Clients
+from tandem.settings.model import Settings
+
+
+def check_references(settings: Settings) -> None:
+    """Raises if the job would look for a secret on a machine that does not have it.
+
+    Raises:
+        UsageError: a password of the job is not in Secret Manager.
+    """
+    for section, reference in (("kafka", settings.kafka.job_password), ("mongo", settings.mongo.job_password)):
+        if not (reference or "").startswith("gsm:"):
+            raise UsageError(
+                f"{section}.job_password is {reference}, which is not on the cluster",
+                hint="store it in Secret Manager and set gsm:projects/P/secrets/S",
+            )
 
 
 def check_secret(clients: Clients, name: str) -> None:
