@@ -311,6 +311,42 @@ def test_a_cluster_that_accepts_jobs_is_used(server: Server, settings: Settings,
     cluster.ensure()
 
 
+@pytest.fixture
+def going(server: Server, settings: Settings, monkeypatch: pytest.MonkeyPatch) -> Any:
+    """A cluster that is being deleted; it is gone after the second look."""
+    client = Clients(settings.gcp).clusters
+    Cluster(settings, client).ensure()
+    found = server.clusters.find("tandem")
+    found.status.state = dataproc.ClusterStatus.State.DELETING
+    look, looks = Cluster.find, list[object]()
+
+    def find(own: Cluster) -> Any:
+        looks.append(look(own))
+        if len(looks) == 2:
+            client.delete_cluster(project_id=PLACE[0], region=PLACE[1], cluster_name="tandem")
+        return looks[-1]
+
+    monkeypatch.setattr(Cluster, "find", find)
+    monkeypatch.setattr("tandem.platforms.dataproc.cluster._DEADLINE_S", 2.0)
+    return found
+
+
+def test_a_cluster_that_is_being_deleted_is_created_again(server: Server, settings: Settings, going: Any) -> None:
+    Cluster(settings, Clients(settings.gcp).clusters).ensure()
+    assert server.clusters.find("tandem").cluster_uuid != going.cluster_uuid
+
+
+def test_a_cluster_that_is_being_deleted_is_not_deleted_again(
+    settings: Settings, going: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Only its end is awaited."""
+    client = Clients(settings.gcp).clusters
+    asked: list[object] = []
+    monkeypatch.setattr(client, "delete_cluster", lambda **request: asked.append(request))
+    assert Cluster(settings, client).delete() == "deleted"
+    assert asked == []
+
+
 def test_a_created_cluster_has_javas_own_tls_and_reads_secrets(server: Server, settings: Settings) -> None:
     cluster = Cluster(settings, Clients(settings.gcp).clusters)
     cluster.ensure()

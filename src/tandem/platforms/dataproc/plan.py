@@ -76,7 +76,8 @@ def calls(settings: Settings, release: Release) -> Iterator[Call]:
         yield Call("Cloud Storage", "objects.insert", about, "if it is missing")
     if not google.serverless:
         yield cluster
-        yield Call("Dataproc", "CreateCluster", _json(cluster_request(settings)), "if there is no such cluster")
+        when = "if there is no such cluster, or it is being deleted"
+        yield Call("Dataproc", "CreateCluster", _json(cluster_request(settings)), when)
     yield newest
     about = {"bucket": google.bucket, "name": stop_object(settings, "<id of the running job>")}
     yield Call("Cloud Storage", "objects.get", about, "if this release runs: whether it was asked to stop", False)
