@@ -221,7 +221,10 @@ def test_a_job_of_an_earlier_version_is_found_by_its_configuration(
     for now in (settings, settings_of(serverless=True)):
         with pytest.raises(TandemError, match=f"the job {running} of an earlier version of Tandem runs on") as told:
             Deployment(now).check()
-        assert told.value.hint == f"stop it first: `gcloud dataproc {end} {running} --region=europe-west3`"
+        assert (
+            told.value.hint
+            == f"stop it first: `gcloud dataproc {end} {running} --region=europe-west3 --project=some-project`"
+        )
         with pytest.raises(TandemError, match="of an earlier version"):
             DataprocJob(now).stop()
         status = DataprocJob(now).status()
@@ -279,10 +282,16 @@ def test_a_cluster_that_may_not_read_secrets_is_refused_before_anything_is_creat
     ("state", "detail", "created_by", "said", "hint"),
     [
         ("ERROR", "no machine answered", "tandem", "is ERROR: no machine answered", "then `tandem destroy`, which"),
-        ("ERROR", "", "tandem", "is ERROR: no reason given", "clusters describe tandem --region=europe-west3`; then"),
+        (
+            "ERROR",
+            "",
+            "tandem",
+            "is ERROR: no reason given",
+            "describe tandem --region=europe-west3 --project=some-project`; then",
+        ),
         ("ERROR", "Quota 'CPUS' exceeded. Limit: 8.0", "tandem", "too small", "or set a smaller gcp.machine or fewer"),
-        ("ERROR", "", "other", "is ERROR", "then `gcloud dataproc clusters delete tandem --region=europe-west3`, or"),
-        ("STOPPED", "", "tandem", "is STOPPED", "`gcloud dataproc clusters start tandem --region=europe-west3`"),
+        ("ERROR", "", "other", "is ERROR", "clusters delete tandem --region=europe-west3 --project=some-project`, or"),
+        ("STOPPED", "", "tandem", "is STOPPED", "clusters start tandem --region=europe-west3 --project=some-project`"),
     ],
 )
 def test_a_cluster_that_cannot_run_is_reported_with_a_hint(

@@ -12,7 +12,13 @@ from tandem.errors import EnvironmentNotReadyError
 from tandem.platforms.dataproc.calls import call
 from tandem.platforms.dataproc.machine_type import machine_type_of
 from tandem.platforms.dataproc.refusals import Refusal, recognised
-from tandem.platforms.dataproc.requests import ENVIRONMENT_LABEL, SCOPE, cluster_request, environment_of
+from tandem.platforms.dataproc.requests import (
+    ENVIRONMENT_LABEL,
+    SCOPE,
+    cluster_request,
+    environment_of,
+    place_of,
+)
 from tandem.progress_display import wait_shown
 from tandem.settings.model import Settings
 from tandem.waiting import NotYetError
@@ -167,7 +173,7 @@ class Cluster:
         return f"look at it: {self._gcloud('describe')}"
 
     def _gcloud(self, command: str) -> str:
-        return f"`gcloud dataproc clusters {command} {self._google.cluster} --region={self._google.region}`"
+        return f"`gcloud dataproc clusters {command} {self._google.cluster} {place_of(self._google)}`"
 
     @property
     def _pace_s(self) -> float:

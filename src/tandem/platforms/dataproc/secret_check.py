@@ -32,15 +32,17 @@ def check_secret(clients: Clients, name: str) -> None:
     Raises:
         EnvironmentNotReadyError: it does not exist, or its version is disabled or destroyed.
     """
+    _, project, _, secret, *_ = name.split("/")
     version = name if "/versions/" in name else f"{name}/versions/latest"
     found = call(
         f"looking for the secret {name}",
         lambda: clients.secrets.get_secret_version(name=version, retry=None),
-        hint=f"`gcloud secrets create {name.split('/')[3]} --data-file=FILE`, or name another in ...job_password",
+        hint=f"`gcloud secrets create {secret} --data-file=FILE --project={project}`, or name another in "
+        "...job_password",
     )
     if found.state.name != "ENABLED":
-        number, secret = found.name.rpartition("/")[2], name.split("/")[3]
+        number = found.name.rpartition("/")[2]
         raise EnvironmentNotReadyError(
             f"the secret {name} cannot be read: its version {number} is {found.state.name}",
-            hint=f"`gcloud secrets versions enable {number} --secret={secret}`, or add a version",
+            hint=f"`gcloud secrets versions enable {number} --secret={secret} --project={project}`, or add a version",
         )
