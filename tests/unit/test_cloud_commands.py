@@ -331,6 +331,15 @@ def test_an_interruption_of_a_local_environment_is_explained(
     ]
 
 
+def test_an_interruption_of_the_start_prints_no_trace() -> None:
+    code = (
+        "import os, signal; from tandem.cli import commands, main; "
+        "commands.modules_for = lambda _: os.kill(os.getpid(), signal.SIGINT); main.main()"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (INTERRUPTED, "")
+
+
 HALF_MADE = """
 import os, signal
 from tandem.cli.main import interrupt_by_signals

@@ -20,21 +20,23 @@ def main() -> NoReturn:
     Exit codes: 0, 1 (failed), 2 (usage), 3 (environment not ready), 130 (interrupted).
     """
     interrupt_by_signals()
-    # Before the commands are imported, so that they import our packages, and no warning of a library ends them.
-    adapt_this_process()
-    import typer
-
-    from tandem import log
-    from tandem.cli.commands import command_line, modules_for
-
-    log.to_console()
     # Read here, because an error may occur before the context exists.
     debug = "--debug" in sys.argv
     arguments = sys.argv[1:] or ["--help"]
-    app = command_line(modules_for(arguments))
     try:
+        # Before the commands are imported, so that they import our packages, and no warning of a library ends them.
+        adapt_this_process()
+        import typer
+
+        from tandem import log
+        from tandem.cli.commands import command_line, modules_for
+
+        log.to_console()
+        app = command_line(modules_for(arguments))
         code = app(args=arguments, standalone_mode=False)
         sys.exit(code if isinstance(code, int) else 0)
+    except KeyboardInterrupt:  # first, because Typer may not be imported yet
+        sys.exit(INTERRUPTED)
     except typer.Abort:
         sys.exit(INTERRUPTED)
     except typer.TyperException as error:
@@ -42,8 +44,6 @@ def main() -> NoReturn:
         _fail(UsageError(message, hint="`tandem --help` lists the commands and options"), debug=debug)
     except TandemError as error:
         _fail(error, debug=debug)
-    except KeyboardInterrupt:
-        sys.exit(INTERRUPTED)
     except BrokenPipeError:
         sys.stderr.close()
         sys.exit(0)
