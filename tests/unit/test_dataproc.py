@@ -444,6 +444,21 @@ def test_a_job_that_does_not_stop_is_cancelled(
     assert (marks.put_names, marks.names) == ([mark], set())
 
 
+def test_a_job_is_not_cancelled_because_google_does_not_answer(
+    settings: Settings, server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clients = Clients(settings.gcp)
+    Cluster(settings, clients.clusters).ensure()
+    jobs = ClusterJobs(settings, clients.jobs, Marks())  # type: ignore[arg-type]
+    run = jobs.submit(release(settings), None)
+    with monkeypatch.context() as patched:
+        patched.setattr("tandem.platforms.dataproc.calls.PATIENCE_S", 0.0)
+        server.refusals.append(grpc.StatusCode.UNAVAILABLE)
+        with pytest.raises(EnvironmentNotReadyError, match="looking at the job"):
+            jobs.stop(run)
+    assert jobs.get(run.id).state == "running"
+
+
 def test_a_cluster_of_somebody_else_is_used_and_stays(settings: Settings, server: Server) -> None:
     client = Clients(settings.gcp).clusters
     cluster = Cluster(settings, client)
