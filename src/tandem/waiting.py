@@ -12,6 +12,10 @@ from tandem.errors import EnvironmentNotReadyError
 T = TypeVar("T")
 
 
+class DeadlineError(EnvironmentNotReadyError):
+    """A wait did not succeed in time."""
+
+
 class NotYetError(Exception):
     """Raised by a probe that must be repeated; the message is what it saw."""
 
@@ -36,7 +40,7 @@ def wait_for(
         interval_s: seconds between two probes.
 
     Raises:
-        EnvironmentNotReadyError: the deadline passed; the message names what was awaited and seen last.
+        DeadlineError: the deadline passed; the message names what was awaited and seen last.
     """
     retrying = Retrying(
         stop=stop_after_delay(deadline_s),
@@ -49,4 +53,4 @@ def wait_for(
         seen = error.last_attempt.exception()
         detail = " ".join(str(seen).split())[:200] or type(seen).__name__
         message = f"waited {deadline_s:.0f} s for {what}; seen last: {detail}"
-    raise EnvironmentNotReadyError(message, hint=hint)
+    raise DeadlineError(message, hint=hint)

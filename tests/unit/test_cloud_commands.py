@@ -10,6 +10,8 @@ import signal
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 from unittest.mock import Mock, patch
 
 import pytest
@@ -18,7 +20,7 @@ from typer.testing import CliRunner
 from tandem.cli import records
 from tandem.cli.app import app
 from tandem.cli.context import CommandContext
-from tandem.cli.main import INTERRUPTED
+from tandem.cli.main import INTERRUPTED, report_unraisable
 from tandem.cli.verification import explained_by_job
 from tandem.errors import TandemError, UsageError
 from tandem.platforms import Job
@@ -43,6 +45,8 @@ SETTINGS = {
     "TANDEM_GCP__REGION": "europe-west3",
     "TANDEM_GCP__BUCKET": "some-bucket",
 }
+# The end of the hint after an interruption that may leave a job behind.
+ENDS = "`tandem OPTIONS destroy` ends the job and its costs"
 # No login of whoever runs this, and no machine of Google's that would have one.
 NOBODY = {"HOME": "/nonexistent", "PATH": os.environ["PATH"], "NO_GCE_CHECK": "true"}
 
@@ -88,10 +92,11 @@ def test_what_runs_here_is_not_deployed(tmp_path: Path, command: str) -> None:
     assert hint.startswith("hint: ")
 
 
+@pytest.mark.parametrize("command", ["deploy", "destroy"])
 @pytest.mark.parametrize("missing", ["GCP__PROJECT", "GCP__BUCKET", "MONGO__JOB_PASSWORD"])
-def test_a_setting_that_only_the_job_needs_is_named(tmp_path: Path, missing: str) -> None:
+def test_a_setting_that_only_the_job_needs_is_named(tmp_path: Path, missing: str, command: str) -> None:
     settings = {name: value for name, value in SETTINGS.items() if name != f"TANDEM_{missing}"}
-    done = tandem(tmp_path, "--profile", "gcp", "deploy", **settings)
+    done = tandem(tmp_path, "--profile", "gcp", command, **settings)
     assert done.returncode == 2
     error, hint = lines_of(done)
     assert f"setting {missing.lower().replace('__', '.')} of profile gcp is required but not set" in error
@@ -145,6 +150,22 @@ def test_to_destroy_without_a_confirmation_destroys_nothing(tmp_path: Path, answ
         "error: not confirmed, so nothing was changed",
         "hint: answer y, or use --yes",
     ]
+
+
+@pytest.mark.parametrize(
+    ("protected", "hint"), [("false", "answer y, or use --yes"), ("true", "confirm it: --confirm gcp")]
+)
+def test_a_question_to_a_closed_input_ends_with_the_option_to_use(tmp_path: Path, protected: str, hint: str) -> None:
+    done = subprocess.run(
+        ["sh", "-c", 'exec "$@" <&-', "sh", sys.executable, "-m", "tandem", "--profile", "gcp", "destroy"],
+        cwd=tmp_path,
+        env={**NOBODY, **SETTINGS, "TANDEM_PROTECTED": protected},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (done.returncode, done.stderr.splitlines()[-1]) == (2, f"hint: {hint}")
+    assert "Traceback" not in done.stderr
 
 
 def test_all_missing_settings_are_named_at_once(tmp_path: Path) -> None:
@@ -229,19 +250,20 @@ def test_a_job_is_called_running_only_if_that_is_known(
 
 
 @pytest.mark.parametrize(
-    ("command", "method", "following"),
+    ("command", "method", "hint"),
     [
-        (("deploy",), "submit", "deploy"),
-        (("deploy",), "wait_until_ready", "deploy"),
-        (("submit",), "restart", "deploy"),
-        (("up",), "submit", "up"),
-        (("destroy", "--yes"), "stop", "destroy"),
-        (("destroy", "--yes", "--data"), "forget", "destroy --data"),
+        (("deploy",), "submit", f"`tandem OPTIONS deploy` continues, {ENDS}"),
+        (("deploy",), "wait_until_ready", f"`tandem OPTIONS deploy` continues, {ENDS}"),
+        (("submit",), "restart", f"`tandem OPTIONS deploy` continues, {ENDS}"),
+        (("up",), "submit", f"`tandem OPTIONS up` continues, {ENDS}"),
+        (("up",), "status", f"`tandem OPTIONS up` continues, {ENDS}"),
+        (("destroy", "--yes"), "stop", "run `tandem OPTIONS destroy` again to end the costs"),
+        (("destroy", "--yes", "--data"), "forget", "run `tandem OPTIONS destroy --data` again to end the costs"),
     ],
 )
 @pytest.mark.parametrize("named", [(), ("--pipeline", "orders_payments")])
 def test_an_interruption_is_explained(
-    cloud: CliRunner, named: tuple[str, ...], command: tuple[str, ...], method: str, following: str
+    cloud: CliRunner, named: tuple[str, ...], command: tuple[str, ...], method: str, hint: str
 ) -> None:
     def interrupt(job: DataprocJob) -> None:
         job.changes.job = "the old job stops"
@@ -253,8 +275,39 @@ def test_an_interruption_is_explained(
     options = " ".join(("--profile gcp", *named))
     assert done.stderr.splitlines()[-2:] == [
         "error: interrupted: orders_payments: the old job stops",
-        f"hint: run `tandem {options} {following}`",
+        f"hint: {hint.replace('OPTIONS', options)}",
     ]
+
+
+def test_a_submit_that_was_interrupted_before_it_reached_the_job_is_repeated(cloud: CliRunner) -> None:
+    """A deployment would leave a job of the same version alone."""
+    with patch.object(DataprocJob, "restart", Mock(side_effect=KeyboardInterrupt)):
+        said = cloud.invoke(app, ["--profile", "gcp", "submit"]).stderr
+    assert said.splitlines()[-2:] == [
+        "error: interrupted: orders_payments: nothing was changed",
+        f"hint: `tandem --profile gcp submit` continues, {ENDS.replace('OPTIONS', '--profile gcp')}",
+    ]
+
+
+@pytest.mark.parametrize("command", [("deploy",), ("submit",), ("up", "--wait")])
+def test_an_interruption_after_the_first_batch_is_explained(
+    cloud: CliRunner, monkeypatch: pytest.MonkeyPatch, command: tuple[str, ...]
+) -> None:
+    for module in ("cloud", "lifecycle"):
+        monkeypatch.setattr(f"tandem.cli.{module}.warn_of_topics", Mock(side_effect=KeyboardInterrupt))
+    done = cloud.invoke(app, ["--profile", "gcp", *command])
+    assert done.exit_code == INTERRUPTED
+    assert done.stderr.splitlines()[-1].endswith(ENDS.replace("OPTIONS", "--profile gcp"))
+
+
+def test_the_way_on_names_a_profile_that_was_chosen_because_it_ran(
+    cloud: CliRunner, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("TANDEM_PROFILE", raising=False)
+    monkeypatch.setattr("tandem.cli.context.default_profile", lambda: ("gcp", "it runs here"))
+    with patch.object(DataprocJob, "stop", Mock(side_effect=KeyboardInterrupt)):
+        said = cloud.invoke(app, ["destroy", "--yes"]).stderr
+    assert said.splitlines()[-1] == "hint: run `tandem --profile gcp destroy` again to end the costs"
 
 
 @pytest.mark.parametrize(
@@ -276,6 +329,15 @@ def test_an_interruption_of_a_local_environment_is_explained(
         f"error: interrupted: {state}",
         f"hint: {hint.replace('OPTIONS', options)}",
     ]
+
+
+def test_an_interruption_of_the_start_prints_no_trace() -> None:
+    code = (
+        "import os, signal; from tandem.cli import commands, main; "
+        "commands.modules_for = lambda _: os.kill(os.getpid(), signal.SIGINT); main.main()"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (INTERRUPTED, "")
 
 
 HALF_MADE = """
@@ -313,6 +375,23 @@ def test_an_interruption_prints_no_trace_of_a_half_made_object_of_grpc(usual: st
     assert ended(HALF_MADE) == ("interrupted\n", "")
     assert usual in HALF_MADE
     assert "Exception ignored in" in ended(HALF_MADE.replace(usual, changed))[1]
+
+
+@pytest.mark.parametrize(("module", "reported"), [("grpc._channel", False), ("tandem.call", True)])
+def test_python_3_14_names_the_half_made_object_only_in_its_message(
+    monkeypatch: pytest.MonkeyPatch, module: str, reported: bool
+) -> None:
+    names: dict[str, Any] = {"__name__": module}
+    exec("def __del__(self):\n    self.state", names)
+    with pytest.raises(AttributeError) as raised:
+        names["__del__"](None)
+    # Without the frame of this test, which Python's own call of the function does not have.
+    trace = raised.value.__traceback__ and raised.value.__traceback__.tb_next
+    ignored = SimpleNamespace(exc_value=raised.value, exc_traceback=trace, object=None)
+    seen: list[object] = []
+    monkeypatch.setattr(sys, "__unraisablehook__", seen.append)
+    report_unraisable(ignored)
+    assert seen == ([ignored] if reported else [])
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
@@ -363,6 +442,31 @@ def test_the_plan_itself_names_the_missing_settings(tmp_path: Path) -> None:
     last = done.stdout.splitlines()[-1]
     assert last.startswith("to deploy, set these in .env.gcp: ")
     assert "gcp.project" in last
+
+
+@pytest.mark.parametrize(
+    ("variables", "refused"),
+    [
+        ({"TANDEM_KAFKA__JOB_PASSWORD": "env:SECRET"}, "kafka.job_password is env:SECRET, which is not on the cluster"),
+        ({}, None),
+    ],
+)
+def test_the_plan_says_what_deploy_would_refuse(
+    cloud: CliRunner, monkeypatch: pytest.MonkeyPatch, variables: dict[str, str], refused: str | None
+) -> None:
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    shown = cloud.invoke(app, ["--profile", "gcp", "deploy", "--plan"]).stdout
+    said = [line for line in shown.splitlines() if "would refuse" in line]
+    begin = "warning: `tandem --profile gcp deploy` would refuse: "
+    assert [line.removeprefix(begin).partition(";")[0] for line in said] == ([refused] if refused else [])
+
+
+def test_json_without_a_plan_deploys_nothing(cloud: CliRunner) -> None:
+    with patch.object(DataprocJob, "submit", Mock(side_effect=AssertionError)):
+        error = cloud.invoke(app, ["--profile", "gcp", "deploy", "--json"]).exception
+    assert isinstance(error, UsageError)
+    assert error.hint == "`tandem --profile gcp deploy --plan --json`"
 
 
 def test_down_does_not_reach_into_the_cloud(tmp_path: Path) -> None:

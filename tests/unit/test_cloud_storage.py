@@ -123,7 +123,7 @@ def test_a_missing_bucket_is_said_in_a_line(bucket: Bucket, settings: Settings) 
     missing = Bucket(settings.model_copy(update={"gcp": gcp}), Clients(gcp).storage)
     with pytest.raises(EnvironmentNotReadyError, match="looking at the bucket nobodys-bucket failed") as refused:
         missing.check()
-    assert "gcloud storage buckets create" in refused.value.hint
+    assert "--location=rehearsal-north1 --project=rehearsal-project`" in refused.value.hint
 
 
 def test_the_job_finds_a_secret_by_its_machines_identity(secrets: Path, settings: Settings) -> None:
@@ -176,7 +176,7 @@ def test_secrets_that_the_job_will_read_are_looked_for(secrets: Path, settings: 
     (secrets / "kafka-password").write_text("x")
     with pytest.raises(EnvironmentNotReadyError, match="mongo-password") as refused:
         Deployment(settings).check_secrets()
-    assert "gcloud secrets create mongo-password" in refused.value.hint
+    assert "gcloud secrets create mongo-password --data-file=FILE --project=" in refused.value.hint
     (secrets / "mongo-password").write_text("x")
     assert len(Deployment(settings).check_secrets()) == 2
 

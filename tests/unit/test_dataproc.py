@@ -25,7 +25,7 @@ from structlog.testing import capture_logs
 import tandem
 from tandem.catalog import BUNDLED
 from tandem.errors import EnvironmentNotReadyError, TandemError, UsageError
-from tandem.job_files import RECONCILE, REPLAY, replay_arguments, with_limits
+from tandem.job_files import RECONCILE, REPLAY, STREAM, replay_arguments, with_limits
 from tandem.platforms import environment_for
 from tandem.platforms.base import DeployedJob, ReloadableJob
 from tandem.platforms.dataproc import batch_runs
@@ -41,7 +41,15 @@ from tandem.platforms.dataproc.job import DataprocJob
 from tandem.platforms.dataproc.memory import with_memory
 from tandem.platforms.dataproc.plan import calls, warnings
 from tandem.platforms.dataproc.release import release
-from tandem.platforms.dataproc.requests import SCOPE, batch_request, batches_parent, submit_request
+from tandem.platforms.dataproc.requests import (
+    ACTIVE_BATCHES,
+    SCOPE,
+    batch_request,
+    batches_parent,
+    environment_filter,
+    of_entry,
+    submit_request,
+)
 from tandem.platforms.dataproc.run_problems import problem_of, state_of
 from tandem.platforms.dataproc.runs import Runs
 from tandem.scaffold import Format, write
@@ -319,6 +327,31 @@ def test_what_is_planned_is_what_is_sent(settings: Settings, server: Server) -> 
     assert found.config.temp_bucket == ""
 
 
+@pytest.mark.parametrize("chosen", ["settings", "serverless"])
+def test_the_plan_says_what_becomes_of_a_running_job(request: pytest.FixtureRequest, chosen: str) -> None:
+    settings = request.getfixturevalue(chosen)
+    end, submit = ("CancelOperation", "CreateBatch") if settings.gcp.serverless else ("CancelJob", "SubmitJob")
+    planned = [(call.method, call.when) for call in calls(settings, release(settings))][-6:]
+    assert planned == [
+        ("objects.get", "if this release runs: whether it was asked to stop"),
+        (
+            "objects.insert",
+            "if another release runs, or this one was asked to stop: it stops after its current batch",
+        ),
+        (end, "if it has not stopped after 300 s"),
+        ("objects.delete", "when it has stopped"),
+        ("objects.delete", "unless this release runs and was not asked to stop"),
+        (submit, "unless this release runs and was not asked to stop"),
+    ]
+
+
+def test_the_plan_lists_the_streams_of_the_environment_first(settings: Settings) -> None:
+    """They may write to the same topic or collection."""
+    first = [(call.method, call.about["filter"]) for call in [*calls(settings, release(settings))][:2]]
+    wanted = f"{environment_filter(settings)} AND {of_entry(STREAM)}"
+    assert first == [("ListJobs", wanted), ("ListBatches", f"{ACTIVE_BATCHES} AND {wanted}")]
+
+
 def test_answers_that_are_lost_submit_nothing_twice(settings: Settings, server: Server) -> None:
     clients, made = Clients(settings.gcp), release(settings)
     cluster, jobs = Cluster(settings, clients.clusters), ClusterJobs(settings, clients.jobs, Marks())  # type: ignore[arg-type]
@@ -409,6 +442,21 @@ def test_a_job_that_does_not_stop_is_cancelled(
     assert jobs.get(run.id).state == "stopped"
     mark = f"tandem/orders_payments/stop/{run.id}"
     assert (marks.put_names, marks.names) == ([mark], set())
+
+
+def test_a_job_is_not_cancelled_because_google_does_not_answer(
+    settings: Settings, server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clients = Clients(settings.gcp)
+    Cluster(settings, clients.clusters).ensure()
+    jobs = ClusterJobs(settings, clients.jobs, Marks())  # type: ignore[arg-type]
+    run = jobs.submit(release(settings), None)
+    with monkeypatch.context() as patched:
+        patched.setattr("tandem.platforms.dataproc.calls.PATIENCE_S", 0.0)
+        server.refusals.append(grpc.StatusCode.UNAVAILABLE)
+        with pytest.raises(EnvironmentNotReadyError, match="looking at the job"):
+            jobs.stop(run)
+    assert jobs.get(run.id).state == "running"
 
 
 def test_a_cluster_of_somebody_else_is_used_and_stays(settings: Settings, server: Server) -> None:
@@ -608,6 +656,8 @@ def marks(monkeypatch: pytest.MonkeyPatch) -> Marks:
 
 
 CREATED = "topics, collections and uploads may have been created"
+RUNS = "the cluster tandem runs and costs money"
+COSTS = "jobs that run, and the cluster tandem if there is one, cost money"
 
 
 @pytest.mark.parametrize(
@@ -623,15 +673,14 @@ CREATED = "topics, collections and uploads may have been created"
         (
             True,
             "jobs.stop",
-            f"the job OLD was asked to stop, and nothing replaces it; the cluster tandem runs; {CREATED}",
+            f"the job OLD was asked to stop, and nothing replaces it; {RUNS}; {CREATED}",
         ),
         (
             True,
             "jobs.submit",
-            "the job OLD has stopped, and it is unknown whether another one was submitted; the cluster tandem runs; "
-            + CREATED,
+            f"the job OLD has stopped, and it is unknown whether another one was submitted; {RUNS}; {CREATED}",
         ),
-        (False, "jobs.submit", f"it is unknown whether a job was submitted; the cluster tandem runs; {CREATED}"),
+        (False, "jobs.submit", f"it is unknown whether a job was submitted; {RUNS}; {CREATED}"),
     ],
 )
 def test_an_interrupted_deployment_knows_what_it_has_changed(
@@ -653,6 +702,18 @@ def test_an_interrupted_deployment_knows_what_it_has_changed(
         job.restart()
     job.close()
     assert str(job.changes) == left.replace("OLD", old)
+
+
+def test_an_interrupted_serverless_deployment_says_that_a_job_costs_money(
+    serverless: Settings, server: Server, marks: Marks, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    job = DataprocJob(serverless)
+    monkeypatch.setattr(job.deployment.jobs, "submit", interrupt)
+    with pytest.raises(KeyboardInterrupt):
+        job.submit()
+    job.close()
+    costs = "a serverless job costs money as long as it runs"
+    assert str(job.changes) == f"it is unknown whether a job was submitted; {costs}; {CREATED}"
 
 
 def test_a_deployment_knows_its_job_until_it_runs(
@@ -736,8 +797,8 @@ def test_a_new_job_does_not_obey_what_an_earlier_one_of_its_name_was_asked(
 @pytest.mark.parametrize(
     ("method", "left"),
     [
-        ("check_earlier", "nothing was changed"),
-        ("jobs.stop", "the job ID was asked to stop; the cluster tandem, if there is one, costs money"),
+        ("check_earlier", f"no job was stopped or submitted; {COSTS}"),
+        ("jobs.stop", f"the job ID was asked to stop; {COSTS}"),
         ("cluster.delete", "the job ID has stopped; the cluster tandem may still exist and cost money"),
         ("bucket.remove_all", "the job ID has stopped; the cluster tandem is deleted; its data may be deleted in part"),
     ],
@@ -759,10 +820,10 @@ def test_an_interrupted_destroy_knows_what_it_has_changed(
 @pytest.mark.parametrize(
     ("others", "environment", "left"),
     [
-        (["other"], "tandem", "the cluster tandem is kept, because other jobs run on it"),
-        ([], "theirs", "the cluster tandem is kept"),
+        (["other"], "tandem", "the cluster tandem costs money, and is kept because other jobs run on it"),
+        ([], "theirs", "the cluster tandem is kept and costs money"),
         ([], "tandem", "the cluster tandem is deleted"),
-        ([], None, ""),
+        ([], None, "the cluster tandem does not exist"),
     ],
 )
 def test_a_destroyed_job_knows_what_became_of_its_cluster(

@@ -221,7 +221,10 @@ def test_a_job_of_an_earlier_version_is_found_by_its_configuration(
     for now in (settings, settings_of(serverless=True)):
         with pytest.raises(TandemError, match=f"the job {running} of an earlier version of Tandem runs on") as told:
             Deployment(now).check()
-        assert told.value.hint == f"stop it first: `gcloud dataproc {end} {running} --region=europe-west3`"
+        assert (
+            told.value.hint
+            == f"stop it first: `gcloud dataproc {end} {running} --region=europe-west3 --project=some-project`"
+        )
         with pytest.raises(TandemError, match="of an earlier version"):
             DataprocJob(now).stop()
         status = DataprocJob(now).status()
@@ -279,10 +282,16 @@ def test_a_cluster_that_may_not_read_secrets_is_refused_before_anything_is_creat
     ("state", "detail", "created_by", "said", "hint"),
     [
         ("ERROR", "no machine answered", "tandem", "is ERROR: no machine answered", "then `tandem destroy`, which"),
-        ("ERROR", "", "tandem", "is ERROR: no reason given", "clusters describe tandem --region=europe-west3`; then"),
+        (
+            "ERROR",
+            "",
+            "tandem",
+            "is ERROR: no reason given",
+            "describe tandem --region=europe-west3 --project=some-project`; then",
+        ),
         ("ERROR", "Quota 'CPUS' exceeded. Limit: 8.0", "tandem", "too small", "or set a smaller gcp.machine or fewer"),
-        ("ERROR", "", "other", "is ERROR", "then `gcloud dataproc clusters delete tandem --region=europe-west3`, or"),
-        ("STOPPED", "", "tandem", "is STOPPED", "`gcloud dataproc clusters start tandem --region=europe-west3`"),
+        ("ERROR", "", "other", "is ERROR", "clusters delete tandem --region=europe-west3 --project=some-project`, or"),
+        ("STOPPED", "", "tandem", "is STOPPED", "clusters start tandem --region=europe-west3 --project=some-project`"),
     ],
 )
 def test_a_cluster_that_cannot_run_is_reported_with_a_hint(
@@ -309,6 +318,42 @@ def test_a_cluster_that_accepts_jobs_is_used(server: Server, settings: Settings,
     cluster.ensure()
     server.clusters.find("tandem").status.state = dataproc.ClusterStatus.State[state]
     cluster.ensure()
+
+
+@pytest.fixture
+def going(server: Server, settings: Settings, monkeypatch: pytest.MonkeyPatch) -> Any:
+    """A cluster that is being deleted; it is gone after the second look."""
+    client = Clients(settings.gcp).clusters
+    Cluster(settings, client).ensure()
+    found = server.clusters.find("tandem")
+    found.status.state = dataproc.ClusterStatus.State.DELETING
+    look, looks = Cluster.find, list[object]()
+
+    def find(own: Cluster) -> Any:
+        looks.append(look(own))
+        if len(looks) == 2:
+            client.delete_cluster(project_id=PLACE[0], region=PLACE[1], cluster_name="tandem")
+        return looks[-1]
+
+    monkeypatch.setattr(Cluster, "find", find)
+    monkeypatch.setattr("tandem.platforms.dataproc.cluster._DEADLINE_S", 2.0)
+    return found
+
+
+def test_a_cluster_that_is_being_deleted_is_created_again(server: Server, settings: Settings, going: Any) -> None:
+    Cluster(settings, Clients(settings.gcp).clusters).ensure()
+    assert server.clusters.find("tandem").cluster_uuid != going.cluster_uuid
+
+
+def test_a_cluster_that_is_being_deleted_is_not_deleted_again(
+    settings: Settings, going: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Only its end is awaited."""
+    client = Clients(settings.gcp).clusters
+    asked: list[object] = []
+    monkeypatch.setattr(client, "delete_cluster", lambda **request: asked.append(request))
+    assert Cluster(settings, client).delete() == "deleted"
+    assert asked == []
 
 
 def test_a_created_cluster_has_javas_own_tls_and_reads_secrets(server: Server, settings: Settings) -> None:

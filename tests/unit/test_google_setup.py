@@ -79,7 +79,7 @@ def test_an_api_that_is_not_enabled_is_named(api: ProjectApi, settings: Settings
     api.enabled.remove(name)
     with pytest.raises(EnvironmentNotReadyError, match=rf"does not use {name}\.googleapis\.com") as told:
         Clients(settings.gcp).project.check_apis()
-    assert told.value.hint == f"`gcloud services enable {name}.googleapis.com`"
+    assert told.value.hint == f"`gcloud services enable {name}.googleapis.com --project=rehearsal-project`"
 
 
 def test_an_api_that_a_check_itself_needs_is_named(api: ProjectApi, settings: Settings) -> None:
@@ -139,12 +139,14 @@ def test_a_firewall_that_parts_the_machines_is_named(
     with pytest.raises(TandemError, match=f"no firewall rule of the network default allows {closed} between") as told:
         network(settings)
     assert "gcloud compute firewall-rules create" in told.value.hint
+    assert "--project=rehearsal-project`" in told.value.hint
 
 
 def test_a_network_without_a_way_out_is_named(api: ProjectApi, settings: Settings) -> None:
     api.private_access = False
-    with pytest.raises(TandemError, match="subnetwork default has no Private Google Access"):
+    with pytest.raises(TandemError, match="subnetwork default has no Private Google Access") as told:
         network(settings)
+    assert told.value.hint.endswith("--project=rehearsal-project`")
     api.private_access, api.nats = True, []
     with pytest.raises(TandemError, match="network default has no Cloud NAT in rehearsal-north1"):
         network(settings)
@@ -170,6 +172,7 @@ def test_a_disabled_secret_is_named_to_the_deployer(api: ProjectApi, settings: S
     with pytest.raises(EnvironmentNotReadyError, match=r"mongo-password cannot be read: its .* is DISABLED") as told:
         Deployment(settings).check_secrets()
     assert "gcloud secrets versions enable" in told.value.hint
+    assert "--secret=mongo-password --project=rehearsal-project`" in told.value.hint
 
 
 @pytest.mark.parametrize(

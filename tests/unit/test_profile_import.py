@@ -212,6 +212,12 @@ def test_a_wrong_output_is_refused(text: str, problem: str) -> None:
     assert not file().exists()
 
 
+def test_a_closed_input_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sys.stdin", None)
+    with pytest.raises(UsageError, match="is not JSON"):
+        app(["profile", "import", "-"], standalone_mode=False)
+
+
 def test_an_odd_value_survives() -> None:
     odd = 'a "quoted" \\ name, ü and 😀'
     apply(planned(output(spark={"spark.app.name": odd}), file(), PACKAGED), file(), PACKAGED)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import pty
 import shutil
@@ -321,3 +322,19 @@ def test_the_environment_protects_and_does_not_unprotect(monkeypatch: pytest.Mon
     assert not load("laptop").protected
     monkeypatch.setenv("TANDEM_PROTECTED", "true")
     assert all(load(name).protected for name in ("server", "laptop", "embedded"))
+
+
+@pytest.mark.parametrize(
+    ("profile", "warnings"),
+    [
+        ("production", ["the profile production is protected: if this version cannot be checked"]),
+        ("staging", []),
+        ("shared", ["`tandem deploy` would refuse: shared and the protected production share 127.0.0.1:29949"]),
+    ],
+)
+def test_the_plan_says_what_a_protection_does_to_the_deployment(
+    changes: None, profile: str, warnings: list[str]
+) -> None:
+    done = CliRunner().invoke(app, ("--profile", profile, "deploy", "--plan", "--json"))
+    told = [line for line in json.loads(done.stdout)["warnings"] if not line.startswith("gcp.")]
+    assert [line[: len(each)] for line, each in zip(told, warnings, strict=True)] == warnings

@@ -131,7 +131,8 @@ def test_an_interrupted_start_and_stop_of_the_stand_ins_are_known(
     assert str(job.changes) == "the stand-ins are starting"
     with pytest.raises(KeyboardInterrupt):
         list(job.forget())
-    assert str(job.changes) == "the data of the stand-ins may be deleted in part; the stand-ins are starting"
+    data = "the data of the stand-ins may be deleted in part"
+    assert str(job.changes) == f"no job was stopped or submitted; {data}; the stand-ins are starting"
     start("failed")
     with pytest.raises(KeyboardInterrupt):
         job.stop()

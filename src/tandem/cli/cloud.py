@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable, Iterator
 from dataclasses import asdict
 from typing import Annotated, Any
 
@@ -16,14 +17,16 @@ from tandem.cli.protection import Confirm, check_apart, confirm, confirm_version
 from tandem.cli.question import answer
 from tandem.errors import TandemError, UsageError
 from tandem.platforms.base import DeployedJob, Job
+from tandem.platforms.conflicts import check_conflicts
 from tandem.platforms.dataproc import check_libraries
 from tandem.platforms.dataproc.release import folder_of
 from tandem.platforms.parity import parity as compared
 from tandem.platforms.removal import own_collections, own_topics
 from tandem.progress_display import work_shown
-from tandem.settings.loaded import LoadedSettings
+from tandem.settings.loaded import LoadedSettings, require
 from tandem.settings.model import Settings
 from tandem.settings.profiles import profiles
+from tandem.settings.protection import check_unshared
 
 app = typer.Typer()
 
@@ -44,6 +47,8 @@ def deploy(
     Tandem uploads the job's package and jars, creates missing resources, and submits the job. Several pipelines get a
     job each, on the same cluster.
     """
+    if as_json and not plan:
+        raise UsageError("--json is for the plan only", hint="`tandem deploy --plan --json`")
     if plan:
         _in_the_cloud(context.shown_settings)
         for loaded in context.loaded_each:
@@ -54,7 +59,7 @@ def deploy(
     confirm_version(context, name)
     with interruption_explained(context, "deploy"):
         context.for_each_job(lambda job: _deploy(job, wait))
-    warn_of_topics(context)
+        warn_of_topics(context)
     deployed = [job.changes.job for job in context.jobs if isinstance(job, DeployedJob)]
     state = "the job is running" if wait else "; ".join(deployed)
     context.say(f"{state}; `tandem status` shows its progress, `tandem destroy` stops it and its costs")
@@ -80,6 +85,8 @@ def destroy(
     """
     settings = context.settings
     _in_the_cloud(settings)
+    # Before the question, which names the project and the bucket.
+    require(settings, settings.needed_to_deploy)
     pipelines = ", ".join(context.pipelines)
     if_any = ", if there is one and" if settings.gcp.serverless else ","
     cluster = f"its cluster {settings.gcp.cluster}{if_any} unless other jobs run on it,"
@@ -176,10 +183,10 @@ def _show_plan(context: CommandContext, loaded: LoadedSettings, *, as_json: bool
     settings = loaded.shown()
     made = release(settings)
     planned, costs = list(calls(settings, made)), list(notes(settings))
-    missing = loaded.missing
+    missing, warned = loaded.missing, [*warnings(settings), *_refusals(context, loaded)]
     if as_json:
         plan: dict[str, Any] = {"release": made.digest, "calls": [asdict(call) for call in planned]}
-        plan |= {"memory": note(settings), "costs": costs, "warnings": list(warnings(settings)), "not_set": missing}
+        plan |= {"memory": note(settings), "costs": costs, "warnings": warned, "not_set": missing}
         print(json.dumps(plan))
         return
     print(f"release {made.digest} of {settings.pipeline}")
@@ -192,10 +199,28 @@ def _show_plan(context: CommandContext, loaded: LoadedSettings, *, as_json: bool
     free = "; the stand-ins cost nothing" if settings.backend == "rehearsal" else ""
     print(f"approximate costs, by the list prices of us-central1{free}:")
     print("\n".join(f"  - {line}" for line in costs))
-    for warning in warnings(settings):
-        print(f"warning: {warning}")
+    for warning in warned:
+        print(context.told(f"warning: {warning}"))
     if missing:
         own = profiles()[settings.profile].file
         table = f" or [profile.{settings.profile}] of {own.name}" if own else ""
         print(f"to deploy, set these in .env.{settings.profile}{table}: {', '.join(missing)}")
     context.say("plan only: nothing was called or changed")
+
+
+def _refusals(context: CommandContext, loaded: LoadedSettings) -> Iterator[str]:
+    """Yields why ``deploy`` would refuse, as far as this is known without a call."""
+    from tandem.platforms.dataproc.secret_check import check_references
+
+    settings = loaded.shown()
+    checks: list[Callable[[], None]] = [
+        lambda: check_conflicts([each.shown() for each in context.loaded_each]),
+        lambda: check_unshared(settings, "start a job there"),
+    ]
+    if not {"kafka.job_password", "mongo.job_password"} & {*loaded.missing}:
+        checks.append(lambda: check_references(settings))
+    for check in checks:
+        try:
+            check()
+        except UsageError as error:
+            yield f"`tandem deploy` would refuse: {error}; {error.hint}"

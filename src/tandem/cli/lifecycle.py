@@ -47,12 +47,11 @@ def up(
         context.for_each_job(lambda job: job.submit(), titles=False)
         if wait:
             context.for_each_job(lambda job: job.wait_until_ready())
-    if wait:
-        warn_of_topics(context)
-    status = context.job.status()
+            warn_of_topics(context)
+        statuses = [job.status() for job in context.jobs]
+    status = statuses[0]
     context.say(f"Kafka     {status['kafka']['bootstrap']}")
     context.say(f"MongoDB   {status['mongo']['uri']}  database {status['mongo']['database']}")
-    statuses = [status, *(job.status() for job in context.jobs[1:])]
     stop = "destroy" if isinstance(context.job, DeployedJob) else "down"
     for line in last_lines(statuses, stop=stop, command=context.command):
         context.say(line)
@@ -131,9 +130,9 @@ def submit(context: CommandContext, name: Confirm = None) -> None:
     the checkpoint, type the profile's name, or use --confirm.
     """
     confirm_version(context, name)
-    with interruption_explained(context, "deploy", local=_RESTARTING):
+    with interruption_explained(context, "submit", local=_RESTARTING):
         context.for_each_job(lambda job: job.restart())
-    warn_of_topics(context)
+        warn_of_topics(context)
     context.say("the job is running")
 
 

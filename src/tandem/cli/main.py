@@ -20,21 +20,23 @@ def main() -> NoReturn:
     Exit codes: 0, 1 (failed), 2 (usage), 3 (environment not ready), 130 (interrupted).
     """
     interrupt_by_signals()
-    # Before the commands are imported, so that they import our packages, and no warning of a library ends them.
-    adapt_this_process()
-    import typer
-
-    from tandem import log
-    from tandem.cli.commands import command_line, modules_for
-
-    log.to_console()
     # Read here, because an error may occur before the context exists.
     debug = "--debug" in sys.argv
     arguments = sys.argv[1:] or ["--help"]
-    app = command_line(modules_for(arguments))
     try:
+        # Before the commands are imported, so that they import our packages, and no warning of a library ends them.
+        adapt_this_process()
+        import typer
+
+        from tandem import log
+        from tandem.cli.commands import command_line, modules_for
+
+        log.to_console()
+        app = command_line(modules_for(arguments))
         code = app(args=arguments, standalone_mode=False)
         sys.exit(code if isinstance(code, int) else 0)
+    except KeyboardInterrupt:  # first, because Typer may not be imported yet
+        sys.exit(INTERRUPTED)
     except typer.Abort:
         sys.exit(INTERRUPTED)
     except typer.TyperException as error:
@@ -42,8 +44,6 @@ def main() -> NoReturn:
         _fail(UsageError(message, hint="`tandem --help` lists the commands and options"), debug=debug)
     except TandemError as error:
         _fail(error, debug=debug)
-    except KeyboardInterrupt:
-        sys.exit(INTERRUPTED)
     except BrokenPipeError:
         sys.stderr.close()
         sys.exit(0)
@@ -68,18 +68,21 @@ def interrupt_by_signals() -> None:
 
 
 def _interrupt(*_: object) -> NoReturn:
-    sys.unraisablehook = _report_unraisable
+    sys.unraisablehook = report_unraisable
     raise KeyboardInterrupt
 
 
-def _report_unraisable(error: sys.UnraisableHookArgs) -> None:
+def report_unraisable(error: sys.UnraisableHookArgs) -> None:
     """Reports an error that nothing can catch, as Python does by default.
 
     An object of gRPC that is only half created when the command is interrupted fails when it is deleted. This would
     print a stack trace.
     """
-    half_made = isinstance(error.exc_value, AttributeError) and getattr(error.object, "__name__", "") == "__del__"
-    if not (half_made and getattr(error.object, "__module__", "").partition(".")[0] == "grpc"):
+    # Since Python 3.14, only the stack trace says which function failed.
+    frame = error.exc_traceback.tb_frame if error.exc_traceback else None
+    deleted = frame is not None and frame.f_code.co_name == "__del__"
+    of_grpc = frame is not None and frame.f_globals.get("__name__", "").partition(".")[0] == "grpc"
+    if not (isinstance(error.exc_value, AttributeError) and deleted and of_grpc):
         sys.__unraisablehook__(error)
 
 

@@ -110,6 +110,9 @@ def profile_import(
 
 def _text(file: Path) -> str:
     try:
-        return sys.stdin.read() if str(file) == "-" else file.read_text("utf-8-sig")
+        if str(file) == "-":
+            # It is None if the shell has closed it.
+            return sys.stdin.read() if sys.stdin else ""
+        return file.read_text("utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
         raise UsageError(f"{file} cannot be read: {error}", hint="`terraform output -json tandem_profile`") from None

@@ -31,7 +31,7 @@ def confirm(context: CommandContext, what: str, name: str | None) -> str | None:
         UsageError: the profile is protected, and its name was not given or is another one.
     """
     settings = context.settings
-    if settings.protected and name is None and sys.stdin.isatty():
+    if settings.protected and name is None and sys.stdin and sys.stdin.isatty():
         question = f"the profile {settings.profile} is protected, and this would {what}; type its name to continue"
         name = answer(f"{question}: ")
     check_confirmed(settings, what, name)

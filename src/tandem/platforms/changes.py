@@ -25,5 +25,7 @@ class ChangesSoFar:
     services: str = ""
 
     def __str__(self) -> str:
-        parts = (getattr(self, each.name) for each in fields(self))
+        parts = [getattr(self, each.name) for each in fields(self)]
+        if not self.job and (self.cluster or self.data):
+            parts.insert(0, "no job was stopped or submitted")
         return "; ".join(filter(None, parts)) or "nothing was changed"

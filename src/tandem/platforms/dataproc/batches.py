@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from tandem.platforms.dataproc.calls import call
 from tandem.platforms.dataproc.release import Release
-from tandem.platforms.dataproc.requests import ACTIVE_BATCHES, batch_request, batches_parent
+from tandem.platforms.dataproc.requests import ACTIVE_BATCHES, batch_request, batches_parent, place_of
 from tandem.platforms.dataproc.runs import Run, Runs, run_of
 
 if TYPE_CHECKING:
@@ -63,7 +63,7 @@ class Batches(Runs):
         )
 
     def _kill_hint(self, run: Run) -> str:
-        return f"`gcloud dataproc batches cancel {run.id} --region={self._settings.gcp.region}`"
+        return f"`gcloud dataproc batches cancel {run.id} {place_of(self._settings.gcp)}`"
 
     def _get(self, name: str) -> Batch:
         address = f"{batches_parent(self._settings)}/batches/{name}"

@@ -94,7 +94,8 @@ class Bucket:
         Raises:
             EnvironmentNotReadyError: the message names the reason.
         """
-        hint = f"`gcloud storage buckets create gs://{self._name} --location=REGION`, or name another in gcp.bucket"
+        place = f"--location={self._settings.gcp.region} --project={self._settings.gcp.project}"
+        hint = f"`gcloud storage buckets create gs://{self._name} {place}`, or name another in gcp.bucket"
         what = f"looking at the bucket {self._name}"
         # Lists objects, because reading the bucket itself needs another role.
         call(what, lambda: list(self._client.list_blobs(self._name, max_results=1, retry=None)), hint=hint)

@@ -12,7 +12,13 @@ from tandem.errors import EnvironmentNotReadyError
 from tandem.platforms.dataproc.calls import call
 from tandem.platforms.dataproc.machine_type import machine_type_of
 from tandem.platforms.dataproc.refusals import Refusal, recognised
-from tandem.platforms.dataproc.requests import ENVIRONMENT_LABEL, SCOPE, cluster_request, environment_of
+from tandem.platforms.dataproc.requests import (
+    ENVIRONMENT_LABEL,
+    SCOPE,
+    cluster_request,
+    environment_of,
+    place_of,
+)
 from tandem.progress_display import wait_shown
 from tandem.settings.model import Settings
 from tandem.waiting import NotYetError
@@ -54,13 +60,19 @@ class Cluster:
     def ensure(self) -> None:
         """Returns when the cluster runs; creates it if there is none.
 
+        It first waits for the end of a deletion.
+
         Raises:
             EnvironmentNotReadyError: the cluster failed, or did not start in time.
         """
         from google.api_core.exceptions import AlreadyExists
 
         name = self._google.cluster
-        if self.find() is None:
+        existing = self.find()
+        if existing and _is_going(existing):
+            self._await_deletion()
+            existing = None
+        if existing is None:
             _log.info("creating the cluster; this takes some minutes and costs from now on", cluster=name)
             request = cluster_request(self._settings)
             # One id for this attempt and its retries: a deleted cluster may be created again.
@@ -118,17 +130,17 @@ class Cluster:
             with suppress(NotFound):  # by an attempt whose answer was lost
                 self._client.delete_cluster(request=request, retry=None)
 
-        call(
-            f"deleting the cluster {self._google.cluster}",
-            delete,
-        )
+        if not _is_going(existing):
+            call(f"deleting the cluster {self._google.cluster}", delete)
+        self._await_deletion()
+        return "deleted"
 
+    def _await_deletion(self) -> None:
         def gone() -> None:
             if self.find() is not None:
                 raise NotYetError("it is still being deleted")
 
         wait_shown("the cluster to be gone", gone, deadline_s=_DEADLINE_S, hint=self._look, interval_s=self._pace_s)
-        return "deleted"
 
     def _owns(self, cluster: GoogleCluster) -> bool:
         """Returns whether a deployment of this environment created a cluster."""
@@ -161,12 +173,20 @@ class Cluster:
         return f"look at it: {self._gcloud('describe')}"
 
     def _gcloud(self, command: str) -> str:
-        return f"`gcloud dataproc clusters {command} {self._google.cluster} --region={self._google.region}`"
+        return f"`gcloud dataproc clusters {command} {self._google.cluster} {place_of(self._google)}`"
 
     @property
     def _pace_s(self) -> float:
         # Google limits the calls a minute; a stand-in does not, and is ready at once.
         return 0.2 if self._google.credentials == "none" else 5.0
+
+
+def _is_going(cluster: GoogleCluster) -> bool:
+    """Returns whether a cluster is being deleted.
+
+    A command may have been interrupted meanwhile, or Google deletes an idle cluster.
+    """
+    return bool(cluster.status.state.name == "DELETING")
 
 
 def _check_scopes(cluster: GoogleCluster) -> None:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from tandem.platforms.dataproc.calls import call
 from tandem.platforms.dataproc.release import Release
-from tandem.platforms.dataproc.requests import ACTIVE_JOBS, submit_request
+from tandem.platforms.dataproc.requests import ACTIVE_JOBS, place_of, submit_request
 from tandem.platforms.dataproc.runs import Run, Runs, run_of
 
 if TYPE_CHECKING:
@@ -80,7 +80,7 @@ class ClusterJobs(Runs):
         )
 
     def _kill_hint(self, run: Run) -> str:
-        return f"`gcloud dataproc jobs kill {run.id} --region={self._settings.gcp.region}`"
+        return f"`gcloud dataproc jobs kill {run.id} {place_of(self._settings.gcp)}`"
 
 
 def _run(job: Job) -> Run:

@@ -8,7 +8,7 @@ from pathlib import Path
 import structlog
 
 from tandem.artifacts import ensure_jars
-from tandem.errors import TandemError, UsageError
+from tandem.errors import TandemError
 from tandem.job_files import STREAM
 from tandem.local_spark.java import find_java
 from tandem.platforms.changes import ChangesSoFar
@@ -23,7 +23,7 @@ from tandem.platforms.dataproc.memory import executor_of
 from tandem.platforms.dataproc.network import check_network
 from tandem.platforms.dataproc.release import Release, release
 from tandem.platforms.dataproc.runs import Run, Runs
-from tandem.platforms.dataproc.secret_check import check_secret
+from tandem.platforms.dataproc.secret_check import check_references, check_secret
 from tandem.platforms.parity import runtime_of
 from tandem.platforms.provision import (
     check_kafka,
@@ -138,13 +138,7 @@ class Deployment:
             TandemError: the pipeline runs in Dataproc's other service, or as a job of an earlier version of Tandem.
         """
         executor_of(self._settings)
-        secrets = (("kafka", self._settings.kafka.job_password), ("mongo", self._settings.mongo.job_password))
-        for section, reference in secrets:
-            if not (reference or "").startswith("gsm:"):
-                raise UsageError(
-                    f"{section}.job_password is {reference}, which is not on the cluster",
-                    hint="store it in Secret Manager and set gsm:projects/P/secrets/S",
-                )
+        check_references(self._settings)
         self.bucket.check()
         self.check_secrets()
         self.check_elsewhere()
@@ -226,7 +220,6 @@ class Deployment:
             reason = self.doubt()
         if reason:
             _log.warning("cannot check here whether this version fits the checkpoint; the job will", reason=reason)
-        changes.job = "no job was stopped or submitted"
         changes.data = "topics, collections and uploads may have been created"
         with work_shown("creating topics and collections"):
             create_topics(settings.kafka, *streams_of(settings.location))
@@ -237,7 +230,9 @@ class Deployment:
         if self.cluster:
             changes.cluster = f"the cluster {settings.gcp.cluster} may have been created and cost money"
             self.cluster.ensure()
-            changes.cluster = f"the cluster {settings.gcp.cluster} runs"
+            changes.cluster = f"the cluster {settings.gcp.cluster} runs and costs money"
+        else:
+            changes.cluster = "a serverless job costs money as long as it runs"
         newest = self.jobs.newest()
         unknown = "it is unknown whether a job was submitted"
         if newest and newest.active:

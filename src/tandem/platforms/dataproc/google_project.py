@@ -45,7 +45,8 @@ class GoogleProject:
         wanted = [f"{name}.googleapis.com" for name in APIS]
         if missing := [name for name in wanted if states.get(name) != "ENABLED"]:
             raise EnvironmentNotReadyError(
-                f"the project does not use {', '.join(missing)}", hint=f"`gcloud services enable {' '.join(missing)}`"
+                f"the project does not use {', '.join(missing)}",
+                hint=f"`gcloud services enable {' '.join(missing)} --project={self._google.project}`",
             )
         return f"all {len(wanted)} are enabled"
 

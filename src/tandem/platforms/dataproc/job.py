@@ -105,15 +105,17 @@ class DataprocJob:
         created it and no other job is left on it.
         """
         deployment, cluster = self.deployment, self.settings.gcp.cluster
+        self.changes.cluster = f"jobs that run, and the cluster {cluster} if there is one, cost money"
         deployment.check_earlier()
         stopped = [self._stop_in(service) for service in deployment.services]
         if others := [name for service in deployment.services for name in service.others_on_cluster()]:
             _log.info("the cluster is kept, because other jobs run on it", cluster=cluster, jobs=others)
-            self.changes.cluster = f"the cluster {cluster} is kept, because other jobs run on it"
+            self.changes.cluster = f"the cluster {cluster} costs money, and is kept because other jobs run on it"
             return any(stopped)
         self.changes.cluster = f"the cluster {cluster} may still exist and cost money"
         result = deployment.any_cluster.delete()
-        self.changes.cluster = "" if result == "absent" else f"the cluster {cluster} is {result}"
+        left = {"deleted": "is deleted", "kept": "is kept and costs money", "absent": "does not exist"}
+        self.changes.cluster = f"the cluster {cluster} {left[result]}"
         if result == "deleted":
             _log.info("the cluster is deleted", cluster=cluster)
         return any(stopped) or result == "deleted"
@@ -243,7 +245,6 @@ class DataprocJob:
             return False
         _log.info("stopping the job after its current batch", job=run.id)
         self.changes.job = f"the job {run.id} was asked to stop"
-        self.changes.cluster = f"the cluster {self.settings.gcp.cluster}, if there is one, costs money"
         service.stop(run)
         self.changes.job = f"the job {run.id} has stopped"
         return True

@@ -35,20 +35,22 @@ def check_network(google: GoogleSettings, project: GoogleProject) -> str:
     network = str(subnetwork["network"])
     name = network.rpartition("/")[2]
     owner = f"/compute/v1/{network.partition('/compute/v1/')[2].partition('/global/')[0]}"
+    # A shared network is in a project of its own.
+    host = f"--project={owner.rpartition('/')[2]}"
     rules = project.items(_WHAT, "compute", f"{owner}/global/firewalls")
     own = [rule for rule in rules if rule["network"] == network]
     if closed := [each for each in PROTOCOLS if not _lets_pass(each, own, subnetwork["ipCidrRange"], google)]:
         raise TandemError(
             f"no firewall rule of the network {name} allows {', '.join(closed)} between the cluster's machines",
             hint=f"`gcloud compute firewall-rules create tandem --network={name} --direction=INGRESS "
-            f"--allow={','.join(PROTOCOLS)} --source-ranges={subnetwork['ipCidrRange']}`; firewall policies are not "
-            "looked at",
+            f"--allow={','.join(PROTOCOLS)} --source-ranges={subnetwork['ipCidrRange']} {host}`; "
+            "firewall policies are not looked at",
         )
     if not subnetwork.get("privateIpGoogleAccess"):
         raise TandemError(
             f"the subnetwork {subnetwork['name']} has no Private Google Access",
             hint=f"`gcloud compute networks subnets update {subnetwork['name']} --region={google.region} "
-            "--enable-private-ip-google-access`",
+            f"--enable-private-ip-google-access {host}`",
         )
     routers = project.items(_WHAT, "compute", f"{owner}/regions/{google.region}/routers")
     nats = [nat for router in routers if router["network"] == network for nat in router.get("nats", ())]

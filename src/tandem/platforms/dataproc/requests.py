@@ -47,6 +47,14 @@ _EVENT_LOG_OFF = {"spark.eventLog.enabled": "false"}
 _BATCH = {"spark.sql.shuffle.partitions": "32"}
 
 
+def place_of(google: GoogleSettings) -> str:
+    """Returns the options of Google's command for the project and the region.
+
+    Without them, it would act on the user's own default project.
+    """
+    return f"--region={google.region} --project={google.project}"
+
+
 def label_of(settings: Settings) -> str:
     """Returns the label's value of a pipeline's jobs."""
     return label_value(settings.pipeline)

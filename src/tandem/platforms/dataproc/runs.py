@@ -11,7 +11,7 @@ from typing import Any
 
 import structlog
 
-from tandem.errors import EnvironmentNotReadyError, TandemError
+from tandem.errors import TandemError
 from tandem.job_files import STREAM
 from tandem.platforms.dataproc.bucket import Bucket
 from tandem.platforms.dataproc.calls import call
@@ -30,7 +30,7 @@ from tandem.platforms.dataproc.requests import (
 )
 from tandem.progress_display import wait_shown
 from tandem.settings.model import Settings
-from tandem.waiting import NotYetError
+from tandem.waiting import DeadlineError, NotYetError
 
 # States of jobs and batches by Dataproc's names. A job that waits for its driver's restart counts as starting.
 _STATES = {
@@ -239,7 +239,7 @@ class Runs(ABC):
         self._bucket.put(mark)
         try:
             self.await_end(run, STOP_DEADLINE_S)
-        except EnvironmentNotReadyError:
+        except DeadlineError:
             _log.warning("the job did not stop in time and is cancelled", job=run.id)
             call(f"cancelling the job {run.id}", lambda: self.cancel(run))
             self.await_end(run, _CANCEL_DEADLINE_S)
@@ -274,7 +274,8 @@ class Runs(ABC):
         """Returns a run once it has ended.
 
         Raises:
-            EnvironmentNotReadyError: it did not end by the deadline.
+            DeadlineError: it did not end in time.
+            EnvironmentNotReadyError: Google does not answer.
         """
 
         def probe() -> Run:

@@ -2,9 +2,24 @@
 
 from __future__ import annotations
 
-from tandem.errors import EnvironmentNotReadyError
+from tandem.errors import EnvironmentNotReadyError, UsageError
 from tandem.platforms.dataproc.calls import call
 from tandem.platforms.dataproc.clients import Clients
+from tandem.settings.model import Settings
+
+
+def check_references(settings: Settings) -> None:
+    """Raises if the job would look for a secret on a machine that does not have it.
+
+    Raises:
+        UsageError: a password of the job is not in Secret Manager.
+    """
+    for section, reference in (("kafka", settings.kafka.job_password), ("mongo", settings.mongo.job_password)):
+        if not (reference or "").startswith("gsm:"):
+            raise UsageError(
+                f"{section}.job_password is {reference}, which is not on the cluster",
+                hint="store it in Secret Manager and set gsm:projects/P/secrets/S",
+            )
 
 
 def check_secret(clients: Clients, name: str) -> None:
@@ -17,15 +32,17 @@ def check_secret(clients: Clients, name: str) -> None:
     Raises:
         EnvironmentNotReadyError: it does not exist, or its version is disabled or destroyed.
     """
+    _, project, _, secret, *_ = name.split("/")
     version = name if "/versions/" in name else f"{name}/versions/latest"
     found = call(
         f"looking for the secret {name}",
         lambda: clients.secrets.get_secret_version(name=version, retry=None),
-        hint=f"`gcloud secrets create {name.split('/')[3]} --data-file=FILE`, or name another in ...job_password",
+        hint=f"`gcloud secrets create {secret} --data-file=FILE --project={project}`, or name another in "
+        "...job_password",
     )
     if found.state.name != "ENABLED":
-        number, secret = found.name.rpartition("/")[2], name.split("/")[3]
+        number = found.name.rpartition("/")[2]
         raise EnvironmentNotReadyError(
             f"the secret {name} cannot be read: its version {number} is {found.state.name}",
-            hint=f"`gcloud secrets versions enable {number} --secret={secret}`, or add a version",
+            hint=f"`gcloud secrets versions enable {number} --secret={secret} --project={project}`, or add a version",
         )
