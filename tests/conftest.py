@@ -34,6 +34,8 @@ def pytest_configure(config: pytest.Config) -> None:
         signal.signal(signal.SIGINT, signal.default_int_handler)
     # Tests start Java often and use it for seconds. Without its second compiler it starts in half the time.
     os.environ.setdefault("JDK_JAVA_OPTIONS", "-XX:TieredStopAtLevel=1")
+    # They start Python often, too. Where a shell or an image forbids it to keep what it compiles, each start compiles.
+    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
     # Spark would run the functions in Python by the first `python3` on PATH.
     os.environ.setdefault("PYSPARK_PYTHON", sys.executable)
     # The same examples in every run: a failure is then one of the change that is tested. No test has a time limit.

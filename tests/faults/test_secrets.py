@@ -71,8 +71,7 @@ def locked(arenas: Arenas, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> I
         )
         base = environment_of("embedded")
         environment = replace(base, home=FAULT_STATE / "locked", first_port=PORT, extra=(*base.extra, *extra))
-        environment.tandem("down", "--volumes")
-        stack.callback(environment.tandem, "down", "--volumes", code=None)
+        stack.enter_context(environment.cleared())
         yield Locked(environment, admin)
 
 

@@ -56,9 +56,5 @@ def unused() -> Environment:
 @pytest.fixture
 def fresh() -> Iterator[Environment]:
     """An environment that nothing was started in yet."""
-    environment = Environment(STATE / "fresh", 29720)
-    environment.tandem("down", "--volumes")
-    try:
+    with Environment(STATE / "fresh", 29720).cleared() as environment:
         yield environment
-    finally:
-        environment.tandem("down", "--volumes", code=None)

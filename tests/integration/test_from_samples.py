@@ -37,9 +37,8 @@ def folder(tmp_path: Path) -> Path:
 def environment(folder: Path) -> Iterator[Environment]:
     extra = (("TANDEM_PIPELINES_DIR", str(folder / "pipelines")), ("TANDEM_JOB__IDLE_TIMEOUT_SECONDS", "600"))
     found = Environment(STATE / "samples", 29930, extra)
-    found.tandem("down", "--volumes")
-    yield found
-    found.tandem("down", "--volumes", code=None)
+    with found.cleared():
+        yield found
 
 
 def test_every_command_of_the_page_works(environment: Environment, folder: Path) -> None:

@@ -33,9 +33,8 @@ def environment(own: Path) -> Iterator[Environment]:
         ("TANDEM_JOB__IDLE_TIMEOUT_SECONDS", "600"),
     )
     found = Environment(STATE / "own", 29770, extra)
-    found.tandem("down", "--volumes")
-    yield found
-    found.tandem("down", "--volumes", code=None)
+    with found.cleared():
+        yield found
 
 
 @pytest.fixture

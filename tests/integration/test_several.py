@@ -23,10 +23,9 @@ BOTH = ("--pipeline", f"{FIRST},{SECOND}")
 
 @pytest.fixture
 def environment() -> Iterator[Environment]:
-    found = Environment(STATE / "several", 29840, (("TANDEM_JOB__IDLE_TIMEOUT_SECONDS", "5"),))
-    found.tandem("down", "--volumes")
-    yield found
-    found.tandem("down", "--volumes", code=None)
+    extra = (("TANDEM_JOB__IDLE_TIMEOUT_SECONDS", "5"),)
+    with Environment(STATE / "several", 29840, extra).cleared() as found:
+        yield found
 
 
 def verified(environment: Environment) -> list[dict[str, Any]]:

@@ -27,6 +27,8 @@ from tandem.engine.write.driver_rows import DriverQuery, DriverRows
 from tandem.engine.write.driver_writer import MONGODB, DriverWriter
 from tandem.engine.write.mongo_sink import SmallWriter, write_documents
 from tandem.pipelines.orders_payments.transform import PIPELINE
+from tandem_bench.testbed import new_testbed
+from tests import STATE
 from tests.environment import Environment
 from tests.spark.records import ARRIVED, job_config, kafka_rows
 
@@ -64,6 +66,14 @@ BATCHES = {
 }
 # Without anything inside of which there are dates.
 FLAT = [name.split()[0] for name in TYPES.split(", ")[:9]]
+
+
+@pytest.fixture(scope="module")
+def running() -> Iterator[Environment]:
+    """Kafka and MongoDB, with the pipeline's topics and indexes. No job: the tests write as a job does."""
+    environment = Environment(STATE / "small", 29880)
+    with new_testbed(environment.settings):
+        yield environment
 
 
 @pytest.fixture
