@@ -45,17 +45,18 @@ def archived_classes(settings: Settings, folder: Path, *, record: bool = False, 
 
 def test_drivers_with_other_folders_use_the_archive_of_another(settings: Settings, tmp_path: Path) -> None:
     """A job, its check before a start and another environment have a folder each, and share the archive."""
-    assert archived_classes(settings, tmp_path / "before") == 0
-    archived_classes(settings, tmp_path / "recording", record=True)
-    assert archived_classes(settings, tmp_path / "after") > 100
+    assert archived_classes(settings, tmp_path / "first", record=True) == 0
+    archived_classes(settings, tmp_path / "second", record=True)
+    assert archived_classes(settings, tmp_path / "third") > 100
 
 
 def test_another_folder_on_the_class_path_makes_java_ignore_the_archive(settings: Settings, tmp_path: Path) -> None:
     """This is why ``SPARK_CONF_DIR`` is the same everywhere."""
     if LocalSpark.find(settings).java.version >= 25:
         pytest.skip("Java 25 accepts another class path")
-    archived_classes(settings, tmp_path / "first", record=True)
+    for name in ("first", "second"):
+        archived_classes(settings, tmp_path / name, record=True)
     assert LocalSpark.find(settings).archive.recorded
     other = tmp_path / "other"
     other.mkdir()
-    assert archived_classes(settings, tmp_path / "second", SPARK_CONF_DIR=str(other)) == 0
+    assert archived_classes(settings, tmp_path / "third", SPARK_CONF_DIR=str(other)) == 0
