@@ -51,7 +51,11 @@ def readings(settings: Settings) -> dict[str, Reading]:
 
 
 def reading_of(processes: Iterable[psutil.Process]) -> Reading:
-    """Returns the consumption of processes; one that has ended counts nothing."""
+    """Returns the consumption of processes; one that has ended counts nothing.
+
+    Raises:
+        EnvironmentNotReadyError: a process may not be read.
+    """
     listed = list(processes)
     return Reading(sum(map(_seconds_of, listed)), sum(map(memory_of, listed)))
 
@@ -60,8 +64,11 @@ def memory_of(process: psutil.Process) -> int:
     """Returns a process's memory with its part of shared pages.
 
     Two Java processes share the pages of one archive.
+
+    Raises:
+        EnvironmentNotReadyError: the process may not be read.
     """
-    with suppress(psutil.NoSuchProcess):
+    with _readable(process):
         return int(process.memory_full_info().pss if psutil.LINUX else process.memory_info().rss)
     return 0
 
@@ -180,7 +187,21 @@ def reading_of_stats(stats: Mapping[str, Any]) -> Reading:
 
 
 def _seconds_of(process: psutil.Process) -> float:
-    with suppress(psutil.NoSuchProcess):
+    with _readable(process):
         times = process.cpu_times()
         return float(times.user + times.system)
     return 0.0
+
+
+@contextmanager
+def _readable(process: psutil.Process) -> Iterator[None]:
+    """Skips the block if the process has ended, and names one that may not be read."""
+    try:
+        yield
+    except psutil.NoSuchProcess:
+        return
+    except psutil.AccessDenied:
+        # Without it, the sum would be too small.
+        raise EnvironmentNotReadyError(
+            f"process {process.pid} cannot be measured, because it may not be read", hint="run the bench as root"
+        ) from None

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 from unittest.mock import Mock
 
+import psutil
 import pytest
 from rich.console import Console
 
@@ -337,6 +338,18 @@ def test_the_memory_of_processes_is_what_they_really_hold() -> None:
     found = reading_of(family(os.getpid()))
     assert found.seconds > 0
     assert 2**20 < found.memory < 2**36
+
+
+@pytest.mark.parametrize("unread", ["cpu_times", "memory_full_info" if psutil.LINUX else "memory_info"])
+def test_a_process_that_may_not_be_read_is_named_and_one_that_has_ended_counts_nothing(
+    unread: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    process = psutil.Process()
+    monkeypatch.setattr(process, unread, Mock(side_effect=psutil.AccessDenied(process.pid)))
+    with pytest.raises(EnvironmentNotReadyError, match=f"process {process.pid} .* may not be read"):
+        reading_of([process])
+    monkeypatch.setattr(process, unread, Mock(side_effect=psutil.NoSuchProcess(process.pid)))
+    assert 0 in reading_of([process])
 
 
 @pytest.mark.parametrize("limit", [500.0, 1000.0, 7000.0, 9000.0, 17_000.0, 33_000.0])

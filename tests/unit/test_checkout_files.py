@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import re
+import select
+import shutil
 import subprocess
 import sys
 import tomllib
@@ -76,6 +79,34 @@ def test_ci_installs_all_missing_programs_as_root_or_with_sudo(tmp_path: Path, u
     update, install = done.stdout.splitlines()
     assert update == "update -qq"
     assert install.split()[-3:] == ["openjdk-17-jre-headless", "kcat", "prometheus"]
+
+
+@pytest.mark.parametrize(("code", "done"), [(0, "built\ntested\n"), (1, "")])
+def test_ci_builds_the_images_beside_the_checks_and_not_longer_than_they_succeed(
+    tmp_path: Path, code: int, done: str
+) -> None:
+    clone, log = tmp_path / "clone", tmp_path / "log"
+    for folder in (".ci", "scripts"):
+        (clone / folder).mkdir(parents=True)
+    log.touch()
+    shutil.copy(ROOT / ".ci" / "run", clone / ".ci")
+    fake(clone / ".ci", "install", ":")
+    fake(clone, "docker", 'echo >"$STARTED"; read -r _ <>"$CHECKED"; echo built >>"$LOG"')
+    fake(clone / "scripts", "check", f'read -r _ <"$STARTED"; [ {code} = 0 ] && echo >"$CHECKED"')
+    fake(clone / "scripts", "test", 'echo tested >>"$LOG"')
+    pipes = {name: str(tmp_path / name) for name in ("STARTED", "CHECKED")}
+    for pipe in pipes.values():
+        os.mkfifo(pipe)
+    environment = {**os.environ, **pipes, "LOG": str(log), "PATH": f"{clone}:{os.environ['PATH']}"}
+    # All processes have this open, so its other end can be read when the last one has ended.
+    ended, held = os.pipe()
+    run = subprocess.run([clone / ".ci" / "run"], env=environment, pass_fds=[held], timeout=60, check=False)
+    os.close(held)
+    left = not select.select([ended], [], [], 10)[0]
+    os.close(ended)
+    if left:
+        Path(pipes["CHECKED"]).write_text("\n")
+    assert (run.returncode, left, log.read_text()) == (code, False, done)
 
 
 def test_one_file_lists_what_ci_installs() -> None:

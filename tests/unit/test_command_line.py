@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 import typer
 
-from tandem.cli.commands import MODULES, command_line, modules_for
+from tandem.cli.commands import MODULES, WITH_VALUE, command_line, modules_for
 from tandem.cli.moment import moment
 from tandem.errors import UsageError
 
@@ -44,13 +44,22 @@ def test_each_module_has_the_commands_by_which_it_is_found(module: str) -> None:
     ("arguments", "modules"),
     [
         (["--profile", "local", "up", "--wait"], ["lifecycle"]),
-        (["logs", "job", "doctor"], ["inspect", "doctor"]),
+        (["--debug", "--pipeline=up", "logs", "job", "doctor"], ["inspect"]),
+        (["--profile", "dev", "--pipeline", "new", "down"], ["lifecycle"]),
         (["upp"], list(MODULES)),
+        (["upp", "doctor"], list(MODULES)),
         (["--help"], list(MODULES)),
+        (["--profile", "dev", "--help"], list(MODULES)),
+        (["--profile"], list(MODULES)),
     ],
 )
-def test_the_modules_are_those_of_all_commands_that_are_named(arguments: list[str], modules: list[str]) -> None:
+def test_the_module_is_that_of_the_command(arguments: list[str], modules: list[str]) -> None:
     assert modules_for(arguments) == modules
+
+
+def test_the_options_that_take_a_value_before_the_command_are_known() -> None:
+    group: Any = typer.main.get_command(command_line([]))
+    assert {name for each in group.params if not each.is_flag for name in each.opts} == set(WITH_VALUE)
 
 
 @pytest.mark.parametrize(("argument", "number"), [("down", 1), ("--profile=embedded", len(MODULES))])

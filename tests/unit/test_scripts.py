@@ -6,6 +6,7 @@ import os
 import re
 import shutil
 import subprocess
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -164,3 +165,68 @@ def test_two_scripts_that_start_together_install_once(clone: Path) -> None:
     pipe.write_text("\n")
     codes = [each.wait(60) for each in running]
     assert (codes, (clone / "busy.log").read_text()) == ([0, 0], "made\n")
+
+
+# Notes what it is told to install, and dies with its script where it cannot.
+NOTING_PYTHON = """#!/usr/bin/env bash
+case "$1 $2" in
+  "-m venv")
+    mkdir -p "$3/bin" && cp "$0" "$3/bin/python"
+    [ "$INTERRUPTED" != venv ] || exec kill -KILL "$PPID"
+    cp "$0" "$3/bin/pip"
+    ;;
+  "-m pip")
+    [ -x "${0%/*}/pip" ] || exit 1
+    [ "$INTERRUPTED" != pip ] || exec kill -KILL "$PPID"
+    [[ "$*" != *editable* ]] || echo installed >>"$NOTES"
+    ;;
+esac
+"""
+
+
+@pytest.fixture
+def installations(clone: Path) -> Callable[..., int]:
+    """Returns a function that runs a script with an extra of a version, and counts the installations so far."""
+    (clone / "requirements").mkdir()
+    for name in ("pyproject.toml", "requirements/build.txt", "notes"):
+        (clone / name).touch()
+    (clone / "scripts" / "probe").write_text(PROBE.replace("pwd\n", 'ensure_venv "$EXTRA"\npwd\n'))
+    python = clone / "noting"
+    python.write_text(NOTING_PYTHON)
+    python.chmod(0o755)
+
+    def install(extra: str, version: int, interrupted: str = "") -> int:
+        for name in ("check", "embedded", "lock", "test"):
+            (clone / "requirements" / f"{name}.txt").write_text(f"one=={version}\n{name}==1\n")
+        variables = {"PYTHON": str(python), "NOTES": str(clone / "notes"), "EXTRA": extra, "INTERRUPTED": interrupted}
+        assert (run(clone, "scripts/probe", **variables).returncode == 0) == (not interrupted)
+        return len((clone / "notes").read_text().splitlines())
+
+    return install
+
+
+def test_what_another_lock_has_replaced_is_installed_again(installations: Callable[..., int]) -> None:
+    """The extras share packages: those of another branch replace them for all extras."""
+    assert installations("embedded", 1) == 1
+    assert installations("test", 2) == 2
+    assert installations("embedded", 1) == 3
+
+
+def test_an_interrupted_installation_is_not_complete(installations: Callable[..., int]) -> None:
+    assert installations("embedded", 1) == 1
+    assert installations("embedded", 2, "pip") == 1
+    assert installations("embedded", 1) == 2
+
+
+def test_an_environment_without_pip_is_made_again(installations: Callable[..., int]) -> None:
+    """Python makes an environment's `python` first, and its `pip` last."""
+    assert installations("embedded", 1, "venv") == 0
+    assert installations("embedded", 1) == 1
+
+
+def test_extras_of_the_same_locks_stay_installed(installations: Callable[..., int]) -> None:
+    """One extra has the name ``lock``."""
+    for count, extra in enumerate(("lock", "embedded", "test"), start=1):
+        assert installations(extra, 1) == count
+    for extra in ("lock", "embedded", "test"):
+        assert installations(extra, 1) == 3

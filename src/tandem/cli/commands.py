@@ -30,12 +30,22 @@ MODULES = {
 }
 
 
+# The shared options, which may stand before the command, that take a value.
+WITH_VALUE = ("--profile", "--pipeline")
+
+
 def modules_for(arguments: Sequence[str]) -> list[str]:
-    """Returns the modules of all commands that are among the arguments.
+    """Returns the module of the command among the arguments.
 
     Returns all modules if there is none, as for the help. To import all of them takes a quarter of a second.
     """
-    return [module for module, names in MODULES.items() if not {*names}.isdisjoint(arguments)] or list(MODULES)
+    rest = iter(arguments)
+    for argument in rest:
+        if argument in WITH_VALUE:
+            next(rest, None)
+        elif not argument.startswith("-"):
+            return [module for module, names in MODULES.items() if argument in names] or list(MODULES)
+    return list(MODULES)
 
 
 def command_line(modules: Iterable[str]) -> typer.Typer:

@@ -1,6 +1,7 @@
 """Keeps Java's archive of Spark's classes, which halves a driver's start time.
 
-The first driver records it. From Java 25 on it is an ahead-of-time cache, before that a class data archive (AppCDS).
+The second driver records it, because to record takes ten seconds, and the first run on a machine takes long enough.
+From Java 25 on it is an ahead-of-time cache, before that a class data archive (AppCDS).
 """
 
 from __future__ import annotations
@@ -47,6 +48,7 @@ class ClassArchive:
         self._file = self._folder / f"spark-{digest}.{'aot' if self._ahead_of_time else 'jsa'}"
         # Another process may be recording the same.
         self._draft = self._folder / f".{self._file.name}.{os.getpid()}"
+        self._started = self._folder / f"spark-{digest}.started"
         self._recording = False
 
     @property
@@ -56,6 +58,8 @@ class ClassArchive:
 
     def options(self, record: bool = True) -> str:
         """Returns Java's options to use the archive, or to record it if it does not exist.
+
+        The first start that may record it returns none, and leaves a file for the second one.
 
         Args:
             record: False for a driver whose Java is killed at its end, or that loads other classes.
@@ -71,10 +75,13 @@ class ClassArchive:
                 use = "AOTCache" if self._ahead_of_time else "SharedArchiveFile"
                 quiet = "aot=off,cds=off,class+path=off" if self._ahead_of_time else "cds=off,cds+dynamic=off"
                 return f"{quoted(f'-XX:{use}={self._file}')} -Xlog:{quiet}"
+            if not record:
+                return ""
+            if not self._started.exists():
+                self._started.touch()
+                return ""
         except OSError as error:
             _log.warning("Java's class archive is left out", reason=error.strerror)
-            return ""
-        if not record:
             return ""
         self._recording = True
         output, quiet = ("AOTCacheOutput", "aot") if self._ahead_of_time else ("ArchiveClassesAtExit", "cds")

@@ -65,7 +65,7 @@ class LocalSpark:
         Args:
             settings: the pipeline's settings.
             folder: the folder of ``configure``.
-            record: whether the driver records the class archive if it does not exist.
+            record: whether the driver may record the class archive; the second one that may does.
         """
         empty(_temporary(folder))
         classpath = ":".join(map(str, self.jars))

@@ -46,7 +46,7 @@ class Driver(Service):
     def prepare(self) -> None:
         """Empties the temporary folder, and selects the class archive."""
         self._begin.unlink(missing_ok=True)
-        # Only the first driver records the archive, because several would write the same file.
+        # Only the first pipeline's driver records the archive, because several would write the same file.
         self.environment = self._spark.prepare(self._settings, self._folder, record=self.name == JOB)
 
     def on_needs_ready(self) -> None:

@@ -19,8 +19,8 @@ from tandem.supervision.state_folder import SUPERVISOR
 from tandem.supervision.supervisor import UPDATE
 from tandem.waiting import NotYetError
 
-# The supervisor stops its services one after another, each within its deadline. The first driver also writes Java's
-# class archive.
+# The supervisor stops its services one after another, each within its deadline. One driver also writes Java's class
+# archive.
 STOP_DEADLINE_S = 240.0
 
 
