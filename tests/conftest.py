@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import compileall
 import os
 import shutil
 import signal
@@ -35,7 +36,7 @@ def pytest_configure(config: pytest.Config) -> None:
     # Tests start Java often and use it for seconds. Without its second compiler it starts in half the time.
     os.environ.setdefault("JDK_JAVA_OPTIONS", "-XX:TieredStopAtLevel=1")
     # They start Python often, too. Where a shell or an image forbids it to keep what it compiles, each start compiles.
-    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+    compileall.compile_dir(TESTS.parent / "src", quiet=2)
     # Spark would run the functions in Python by the first `python3` on PATH.
     os.environ.setdefault("PYSPARK_PYTHON", sys.executable)
     # The same examples in every run: a failure is then one of the change that is tested. No test has a time limit.
