@@ -1036,10 +1036,10 @@ def test_the_costs_of_a_serverless_batch_follow_its_memory(settings: Settings) -
         serverless = load("gcp", {**CLOUD, "gcp": {**CLOUD["gcp"], "serverless": True}, "spark": own})
         return next(notes(serverless))
 
-    # A driver of 4 vCPU and 13.1 GiB, and two executors of 4 vCPU and 11 GiB.
-    assert dcu().startswith("serverless: a driver and 2 executors of 4 vCPU, 10.7 DCU: about $0.64 an hour")
-    assert dcu(memory="20g").startswith("serverless: a driver and 2 executors of 4 vCPU, 12.8 DCU: about $0.77 an hour")
-    assert "8 vCPU, 15.6 DCU" in dcu(cores="8")
+    # A driver of 4 vCPU and 13.1 GiB, and two executors of 4 vCPU and 11.5 GiB.
+    assert dcu().startswith("serverless: a driver and 2 executors of 4 vCPU, 10.8 DCU: about $0.65 an hour")
+    assert dcu(memory="20g").startswith("serverless: a driver and 2 executors of 4 vCPU, 12.9 DCU: about $0.78 an hour")
+    assert "8 vCPU, 15.7 DCU" in dcu(cores="8")
 
 
 @pytest.mark.parametrize(
