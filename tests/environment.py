@@ -23,7 +23,7 @@ from tenacity import Retrying, retry_if_exception_type, retry_if_result, stop_af
 
 from tandem.cli.context import CommandContext
 from tandem.cli.inspect import collected
-from tandem.errors import EnvironmentNotReadyError, TandemError
+from tandem.errors import EnvironmentNotReadyError
 from tandem.pipelines.orders_payments.streams import FACTS, UNMATCHED
 from tandem.settings.load import load
 from tandem.settings.model import Settings
@@ -92,7 +92,7 @@ class Environment:
         finally:
             try:
                 self.clear()
-            except (TandemError, AssertionError) as error:
+            except Exception as error:
                 # Shown where the test fails later.
                 _log.warning("not cleared: %s", error)
 
@@ -176,7 +176,12 @@ class Environment:
     @property
     def settings(self) -> Settings:
         """What the commands see."""
-        ports = {"kafka": {"port": self.first_port}, "mongo": {"port": self.first_port + 2}}
+        kafka, controller, mongo, spark, master, dashboard = range(self.first_port, self.first_port + 6)
+        ports = {
+            "kafka": {"port": kafka, "controller_port": controller},
+            "mongo": {"port": mongo},
+            "ui": {"spark_port": spark, "master_port": master, "dashboard_port": dashboard},
+        }
         return load(self.profile, {**ports, "state_dir": self.home})
 
     @property

@@ -448,6 +448,11 @@ def test_the_plan_itself_names_the_missing_settings(tmp_path: Path) -> None:
     ("variables", "refused"),
     [
         ({"TANDEM_KAFKA__JOB_PASSWORD": "env:SECRET"}, "kafka.job_password is env:SECRET, which is not on the cluster"),
+        # What is missing does not hide what is wrong.
+        (
+            {"TANDEM_KAFKA__JOB_PASSWORD": "env:SECRET", "TANDEM_MONGO__JOB_PASSWORD": ""},
+            "kafka.job_password is env:SECRET, which is not on the cluster",
+        ),
         ({}, None),
     ],
 )

@@ -402,32 +402,26 @@ def test_the_driver_is_given_less_than_its_container_has() -> None:
         assert heap * 1.4 <= int(found[service]["mem_limit"]) / 2**20, service
 
 
-def test_the_worker_has_memory_for_twice_rocksdbs_bound() -> None:
-    """The bound is soft. The worker's own Java process and the executor's need half a GiB besides heap and state."""
-    spark, worker = load("local").spark, services("official", "local")["spark-worker"]
-    heap = int(spark["spark.executor.memory"].removesuffix("m"))
-    bound = int(spark["spark.sql.streaming.stateStore.rocksdb.maxMemoryUsageMB"])
-    assert heap + 2 * bound + 512 <= int(worker["mem_limit"]) / 2**20
-
-
 @pytest.mark.parametrize(
     ("setting", "memory", "service", "limit"),
     [
         ("spark.driver.memory", "4g", "job", 1792),
         ("spark.driver.memory", "1281m", "job", 1792),
         ("spark.executor.memory", "4G", "spark-worker", 2944),
+        # 512 MiB, and 1024 for the state.
+        ("spark.executor.memory", "1409m", "spark-worker", 2944),
     ],
 )
 def test_a_heap_that_does_not_fit_into_its_container_is_refused(
     setting: str, memory: str, service: str, limit: int
 ) -> None:
-    found = services("official", "local")
+    found, spark = services("official", "local"), {**load("local").spark, setting: memory}
     with pytest.raises(UsageError, match=rf"{setting} is {memory}, but the container {service} has {limit} MiB"):
-        check_heaps_fit({setting: memory}, found, "job")
+        check_heaps_fit(spark, found, "job")
     # With a larger container it fits, and what is not known is not compared.
     larger = {**found, service: {**found[service], "mem_limit": str(8 * 2**30)}}
-    check_heaps_fit({setting: memory}, larger, "job")
-    check_heaps_fit({setting: memory}, {}, "job")
+    check_heaps_fit(spark, larger, "job")
+    check_heaps_fit(spark, {}, "job")
 
 
 def test_the_heaps_of_the_profile_fit_into_their_containers() -> None:

@@ -345,6 +345,33 @@ def test_a_cluster_that_is_being_deleted_is_created_again(server: Server, settin
     assert server.clusters.find("tandem").cluster_uuid != going.cluster_uuid
 
 
+def test_a_cluster_that_another_deployment_has_created_meanwhile_is_used(
+    settings: Settings, going: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    other = Cluster(settings, Clients(settings.gcp).clusters)
+    look = Cluster.find
+
+    def find(own: Cluster) -> Any:
+        if (found := look(own)) is None:
+            monkeypatch.setattr(Cluster, "find", look)
+            other.ensure()
+            return look(own)
+        return found
+
+    monkeypatch.setattr(Cluster, "find", find)
+    Cluster(settings, Clients(settings.gcp).clusters).ensure()
+
+
+def test_a_cluster_that_is_being_deleted_may_have_other_machines(settings: Settings, going: Any) -> None:
+    """The deployment creates one with the machines of the settings."""
+    larger = settings.model_copy(update={"gcp": settings.gcp.model_copy(update={"machine": "n2-standard-16"})})
+    cluster = Cluster(larger, Clients(settings.gcp).clusters)
+    cluster.check()
+    going.status.state = dataproc.ClusterStatus.State.RUNNING
+    with pytest.raises(EnvironmentNotReadyError, match="executors are sized for n2-standard-16"):
+        cluster.check()
+
+
 def test_a_cluster_that_is_being_deleted_is_not_deleted_again(
     settings: Settings, going: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterator
 from dataclasses import asdict
+from functools import partial
 from typing import Annotated, Any
 
 import typer
@@ -210,15 +211,14 @@ def _show_plan(context: CommandContext, loaded: LoadedSettings, *, as_json: bool
 
 def _refusals(context: CommandContext, loaded: LoadedSettings) -> Iterator[str]:
     """Yields why ``deploy`` would refuse, as far as this is known without a call."""
-    from tandem.platforms.dataproc.secret_check import check_references
+    from tandem.platforms.dataproc.secret_check import JOB_PASSWORDS, check_reference
 
     settings = loaded.shown()
     checks: list[Callable[[], None]] = [
         lambda: check_conflicts([each.shown() for each in context.loaded_each]),
         lambda: check_unshared(settings, "start a job there"),
     ]
-    if not {"kafka.job_password", "mongo.job_password"} & {*loaded.missing}:
-        checks.append(lambda: check_references(settings))
+    checks += [partial(check_reference, settings, each) for each in JOB_PASSWORDS if each not in loaded.missing]
     for check in checks:
         try:
             check()

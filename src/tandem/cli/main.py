@@ -5,6 +5,7 @@ from __future__ import annotations
 import signal
 import sys
 import traceback
+from collections.abc import Sequence
 from typing import NoReturn
 
 from tandem.documentation import located
@@ -20,40 +21,39 @@ def main() -> NoReturn:
     Exit codes: 0, 1 (failed), 2 (usage), 3 (environment not ready), 130 (interrupted).
     """
     interrupt_by_signals()
-    # Read here, because an error may occur before the context exists.
-    debug = "--debug" in sys.argv
-    arguments = sys.argv[1:] or ["--help"]
     try:
-        # Before the commands are imported, so that they import our packages, and no warning of a library ends them.
-        adapt_this_process()
-        import typer
-
-        from tandem import log
-        from tandem.cli.commands import command_line, modules_for
-
-        log.to_console()
-        app = command_line(modules_for(arguments))
-        code = app(args=arguments, standalone_mode=False)
-        sys.exit(code if isinstance(code, int) else 0)
-    except KeyboardInterrupt:  # first, because Typer may not be imported yet
+        _run(sys.argv[1:] or ["--help"])
+    except KeyboardInterrupt:
         sys.exit(INTERRUPTED)
-    except typer.Abort:
-        sys.exit(INTERRUPTED)
-    except typer.TyperException as error:
-        message = error.format_message().replace(": Value error, ", ": ", 1)
-        _fail(UsageError(message, hint="`tandem --help` lists the commands and options"), debug=debug)
     except TandemError as error:
-        _fail(error, debug=debug)
+        # Read here, because an error may occur before the context exists.
+        if "--debug" in sys.argv:
+            traceback.print_exception(error)
+        print(located(f"error: {error}\nhint: {error.hint}"), file=sys.stderr)
+        sys.exit(error.exit_code)
     except BrokenPipeError:
         sys.stderr.close()
         sys.exit(0)
 
 
-def _fail(error: TandemError, *, debug: bool) -> NoReturn:
-    if debug:
-        traceback.print_exception(error)
-    print(located(f"error: {error}\nhint: {error.hint}"), file=sys.stderr)
-    sys.exit(error.exit_code)
+def _run(arguments: Sequence[str]) -> NoReturn:
+    # Before the commands are imported, so that they import our packages, and no warning of a library ends them.
+    adapt_this_process()
+    import typer
+
+    from tandem import log
+    from tandem.cli.commands import command_line, modules_for
+
+    log.to_console()
+    app = command_line(modules_for(arguments))
+    try:
+        code = app(args=[*arguments], standalone_mode=False)
+    except typer.Abort:
+        raise KeyboardInterrupt from None
+    except typer.TyperException as error:
+        message = error.format_message().replace(": Value error, ", ": ", 1)
+        raise UsageError(message, hint="`tandem --help` lists the commands and options") from error
+    sys.exit(code if isinstance(code, int) else 0)
 
 
 def interrupt_by_signals() -> None:

@@ -8,8 +8,10 @@ from typing import Any
 from tandem.errors import UsageError
 from tandem.settings.heap_size import DRIVER, EXECUTOR, heap_mib
 
-# Besides the heap: Java itself, Python, buffers and state.
+# Besides heap and state: Java itself, Python and buffers.
 _BESIDE_MIB = 512
+# RocksDB's bound is soft, and freed memory does not return to the system at once.
+_ROCKSDB, _ROCKSDB_TIMES = "spark.sql.streaming.stateStore.rocksdb.maxMemoryUsageMB", 2
 WORKER = "spark-worker"
 
 
@@ -24,11 +26,13 @@ def check_heaps_fit(spark: Mapping[str, str], services: Mapping[str, Any], job: 
     Raises:
         UsageError: a heap is too large for its container.
     """
-    for setting, service in ((DRIVER, job), (EXECUTOR, WORKER)):
+    bound = spark.get(_ROCKSDB, "")
+    state = _ROCKSDB_TIMES * int(bound) if bound.isdecimal() else 0
+    for setting, service, beside in ((DRIVER, job, _BESIDE_MIB), (EXECUTOR, WORKER, _BESIDE_MIB + state)):
         limit = int(services.get(service, {}).get("mem_limit", 0)) // 2**20
-        if setting in spark and limit and heap_mib(spark[setting]) + _BESIDE_MIB > limit:
+        if setting in spark and limit and heap_mib(spark[setting]) + beside > limit:
             raise UsageError(
-                f"{setting} is {spark[setting]}, but the container {service} has {limit} MiB, and Java needs "
-                f"{_BESIDE_MIB} besides its heap",
+                f"{setting} is {spark[setting]}, but the container {service} has {limit} MiB, and {beside} are "
+                "needed besides the heap",
                 hint=f"raise mem_limit of {service} (docs/guides/recovery.md has the file), or set a smaller heap",
             )

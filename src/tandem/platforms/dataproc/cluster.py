@@ -52,7 +52,7 @@ class Cluster:
         Raises:
             EnvironmentNotReadyError: the cluster failed, is stopped, may not read secrets, or has too small machines.
         """
-        if existing := self.find():
+        if (existing := self.find()) and not _is_going(existing):
             _check_scopes(existing)
             _check_machines(existing, self._google.machine)
             self._check_state(existing)
@@ -70,8 +70,7 @@ class Cluster:
         name = self._google.cluster
         existing = self.find()
         if existing and _is_going(existing):
-            self._await_deletion()
-            existing = None
+            existing = self._after_deletion(existing)
         if existing is None:
             _log.info("creating the cluster; this takes some minutes and costs from now on", cluster=name)
             request = cluster_request(self._settings)
@@ -132,15 +131,21 @@ class Cluster:
 
         if not _is_going(existing):
             call(f"deleting the cluster {self._google.cluster}", delete)
-        self._await_deletion()
+        self._after_deletion(existing)
         return "deleted"
 
-    def _await_deletion(self) -> None:
-        def gone() -> None:
-            if self.find() is not None:
-                raise NotYetError("it is still being deleted")
+    def _after_deletion(self, cluster: GoogleCluster) -> GoogleCluster | None:
+        """Returns the cluster of the same name once this one is deleted: another deployment may have created it."""
 
-        wait_shown("the cluster to be gone", gone, deadline_s=_DEADLINE_S, hint=self._look, interval_s=self._pace_s)
+        def gone() -> GoogleCluster | None:
+            found = self.find()
+            if found and found.cluster_uuid == cluster.cluster_uuid:
+                raise NotYetError("it is still being deleted")
+            return found
+
+        return wait_shown(
+            "the cluster to be gone", gone, deadline_s=_DEADLINE_S, hint=self._look, interval_s=self._pace_s
+        )
 
     def _owns(self, cluster: GoogleCluster) -> bool:
         """Returns whether a deployment of this environment created a cluster."""

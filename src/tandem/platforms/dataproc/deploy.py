@@ -23,7 +23,7 @@ from tandem.platforms.dataproc.memory import executor_of
 from tandem.platforms.dataproc.network import check_network
 from tandem.platforms.dataproc.release import Release, release
 from tandem.platforms.dataproc.runs import Run, Runs
-from tandem.platforms.dataproc.secret_check import check_references, check_secret
+from tandem.platforms.dataproc.secret_check import JOB_PASSWORDS, check_reference, check_secret
 from tandem.platforms.parity import runtime_of
 from tandem.platforms.provision import (
     check_kafka,
@@ -138,7 +138,8 @@ class Deployment:
             TandemError: the pipeline runs in Dataproc's other service, or as a job of an earlier version of Tandem.
         """
         executor_of(self._settings)
-        check_references(self._settings)
+        for name in JOB_PASSWORDS:
+            check_reference(self._settings, name)
         self.bucket.check()
         self.check_secrets()
         self.check_elsewhere()

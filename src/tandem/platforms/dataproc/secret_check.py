@@ -2,24 +2,32 @@
 
 from __future__ import annotations
 
+from operator import attrgetter
+
 from tandem.errors import EnvironmentNotReadyError, UsageError
 from tandem.platforms.dataproc.calls import call
 from tandem.platforms.dataproc.clients import Clients
 from tandem.settings.model import Settings
 
+JOB_PASSWORDS = ("kafka.job_password", "mongo.job_password")
 
-def check_references(settings: Settings) -> None:
+
+def check_reference(settings: Settings, name: str) -> None:
     """Raises if the job would look for a secret on a machine that does not have it.
 
+    Args:
+        settings: the profile's settings.
+        name: one of ``JOB_PASSWORDS``.
+
     Raises:
-        UsageError: a password of the job is not in Secret Manager.
+        UsageError: the password is not in Secret Manager.
     """
-    for section, reference in (("kafka", settings.kafka.job_password), ("mongo", settings.mongo.job_password)):
-        if not (reference or "").startswith("gsm:"):
-            raise UsageError(
-                f"{section}.job_password is {reference}, which is not on the cluster",
-                hint="store it in Secret Manager and set gsm:projects/P/secrets/S",
-            )
+    reference = attrgetter(name)(settings)
+    if not (reference or "").startswith("gsm:"):
+        raise UsageError(
+            f"{name} is {reference}, which is not on the cluster",
+            hint="store it in Secret Manager and set gsm:projects/P/secrets/S",
+        )
 
 
 def check_secret(clients: Clients, name: str) -> None:
