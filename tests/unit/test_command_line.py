@@ -49,6 +49,8 @@ def test_each_module_has_the_commands_by_which_it_is_found(module: str) -> None:
         (["upp"], list(MODULES)),
         (["upp", "doctor"], list(MODULES)),
         (["--help"], list(MODULES)),
+        (["--help", "up"], list(MODULES)),
+        (["up", "--help"], ["lifecycle"]),
         (["--profile", "dev", "--help"], list(MODULES)),
         (["--profile"], list(MODULES)),
     ],

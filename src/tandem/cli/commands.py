@@ -43,6 +43,8 @@ def modules_for(arguments: Sequence[str]) -> list[str]:
     for argument in rest:
         if argument in WITH_VALUE:
             next(rest, None)
+        elif argument in ("--help", "-h"):
+            break
         elif not argument.startswith("-"):
             return [module for module, names in MODULES.items() if argument in names] or list(MODULES)
     return list(MODULES)
