@@ -817,6 +817,19 @@ def test_an_interrupted_destroy_knows_what_it_has_changed(
     assert str(job.changes) == left.replace("ID", run.id)
 
 
+def test_a_deployment_whose_job_fails_knows_that_none_runs(
+    settings: Settings, server: Server, marks: Marks, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tandem.platforms.dataproc.job.progress_of", lambda _: nullcontext(MagicMock()))
+    server.codes = [1] * 4
+    job = DataprocJob(settings)
+    with pytest.raises(EnvironmentNotReadyError):
+        job.restart()
+    run = job.deployment.jobs.newest()
+    assert run is not None
+    assert str(job.changes) == f"the job {run.id} has ended, and nothing replaces it; {RUNS}; {CREATED}"
+
+
 @pytest.mark.parametrize(
     ("others", "environment", "left"),
     [

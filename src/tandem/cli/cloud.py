@@ -10,7 +10,7 @@ from typing import Annotated, Any
 import typer
 
 from tandem.cli.context import CommandContext
-from tandem.cli.interruption import interruption_explained
+from tandem.cli.interruption import changes_explained
 from tandem.cli.lifecycle import warn_of_topics
 from tandem.cli.options import CLOUD, examples, with_context
 from tandem.cli.protection import Confirm, check_apart, confirm, confirm_version
@@ -57,7 +57,7 @@ def deploy(
     _in_the_cloud(context.settings)
     context.check_conflicts()
     confirm_version(context, name)
-    with interruption_explained(context, "deploy"):
+    with changes_explained(context, "deploy"):
         context.for_each_job(lambda job: _deploy(job, wait))
         warn_of_topics(context)
     deployed = [job.changes.job for job in context.jobs if isinstance(job, DeployedJob)]
@@ -109,7 +109,7 @@ def destroy(
                     context.say(f"deleted {part}")
                     deleted = True
 
-    with interruption_explained(context, "destroy --data" if data else "destroy"):
+    with changes_explained(context, "destroy --data" if data else "destroy"):
         context.for_each_job(stop)
     done = "destroyed" if stopped else "there was no job or cluster to destroy"
     kept = "topics, collections and checkpoint are kept" if not data else "there was no data to delete"

@@ -52,7 +52,8 @@ def main() -> NoReturn:
 def _fail(error: TandemError, *, debug: bool) -> NoReturn:
     if debug:
         traceback.print_exception(error)
-    print(located(f"error: {error}\nhint: {error.hint}"), file=sys.stderr)
+    notes: list[str] = getattr(error, "__notes__", [])
+    print(located("\n".join((f"error: {error}", f"hint: {error.hint}", *notes))), file=sys.stderr)
     sys.exit(error.exit_code)
 
 

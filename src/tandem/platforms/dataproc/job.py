@@ -87,6 +87,7 @@ class DataprocJob:
             now = service.get(run.id)
             newest = reader.newest()
             if not now.active:
+                self.changes.job = f"the job {run.id} has ended, and nothing replaces it"
                 why = problem_of(now, newest) or f"the job {run.id} ended: {now.details or now.state}"
                 raise EnvironmentNotReadyError(why, hint=_LOOK)
             if not self._committed(now, newest):
