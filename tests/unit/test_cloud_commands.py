@@ -145,7 +145,8 @@ def test_the_doctor_says_what_the_cloud_lacks(tmp_path: Path) -> None:
 def test_to_destroy_without_a_confirmation_destroys_nothing(tmp_path: Path, answer: str) -> None:
     done = tandem(tmp_path, "--profile", "gcp", "destroy", answer=answer, **SETTINGS)
     assert done.returncode == 2
-    assert "destroy the job of orders_payments and its cluster tandem, unless other jobs run on it" in done.stderr
+    what = "the job of orders_payments, its reconciliation or replay if one runs, and its cluster tandem, unless other"
+    assert f"destroy {what} jobs run on it" in done.stderr
     assert done.stderr.splitlines()[-2:] == [
         "error: not confirmed, so nothing was changed",
         "hint: answer y, or use --yes",
@@ -365,6 +366,44 @@ def test_what_was_changed_is_printed_after_the_error(tmp_path: Path) -> None:
             f"so far: orders_payments: the old job has stopped; {ENDS.replace('OPTIONS', '--profile gcp')}",
         ],
     )
+
+
+@pytest.mark.parametrize(
+    ("command", "method", "way"),
+    [
+        (("reconcile",), "reconcile", "`tandem --profile gcp reconcile` waits for its end and prints its report"),
+        (
+            ("replay", "--since", "1d", "--into", "v2"),
+            "replay",
+            "`tandem --profile gcp verify --into v2` compares its documents when it has ended",
+        ),
+        (
+            ("replay", "--since", "1d"),
+            "replay",
+            "`tandem --profile gcp verify` compares its documents when it has ended",
+        ),
+    ],
+)
+@pytest.mark.parametrize("running", [True, False])
+def test_a_batch_that_continues_without_its_command_is_named(
+    cloud: CliRunner, monkeypatch: pytest.MonkeyPatch, command: tuple[str, ...], method: str, way: str, running: bool
+) -> None:
+    ends: list[BaseException] = [KeyboardInterrupt(), TandemError(FAILED, hint="")]
+
+    def end(job: DataprocJob, *_: object) -> None:
+        job.changes.batch = "the batch continues" if running else ""
+        raise ends.pop(0)
+
+    monkeypatch.setattr(DataprocJob, method, end)
+    # What comes before the batch needs MongoDB and Kafka.
+    monkeypatch.setattr("tandem.cli.replay._replay", lambda _, job, *__, **___: job.replay(None))
+    interrupted = cloud.invoke(app, ["--profile", "gcp", *command])
+    assert interrupted.exit_code == INTERRUPTED
+    told = ["error: interrupted: orders_payments: the batch continues", f"hint: {way}"]
+    assert interrupted.stderr.splitlines()[1:] == (told if running else [])
+    failed = cloud.invoke(app, ["--profile", "gcp", *command]).exception
+    notes = [f"so far: orders_payments: the batch continues; {way}"] if running else []
+    assert (str(failed), getattr(failed, "__notes__", [])) == (FAILED, notes)
 
 
 def test_a_submit_that_was_interrupted_before_it_reached_the_job_is_repeated(cloud: CliRunner) -> None:

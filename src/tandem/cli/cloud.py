@@ -79,9 +79,9 @@ def destroy(
 ) -> None:
     """Stop the job, delete its cluster and keep its data.
 
-    The job finishes its current batch first. With --data, also delete topics, collections, checkpoint and uploads, but
-    not topics of external streams and collections of lookups. For a protected profile, type its name or use --confirm;
-    --yes is not enough.
+    The job finishes its current batch first. Its reconciliation or replay is cancelled. With --data, also delete
+    topics, collections, checkpoint and uploads, but not topics of external streams and collections of lookups. For a
+    protected profile, type its name or use --confirm; --yes is not enough.
     """
     settings = context.settings
     _in_the_cloud(settings)
@@ -90,7 +90,7 @@ def destroy(
     pipelines = ", ".join(context.pipelines)
     if_any = ", if there is one and" if settings.gcp.serverless else ","
     cluster = f"its cluster {settings.gcp.cluster}{if_any} unless other jobs run on it,"
-    what = f"the job of {pipelines} and {cluster} in {settings.gcp.project}"
+    what = f"the job of {pipelines}, its reconciliation or replay if one runs, and {cluster} in {settings.gcp.project}"
     if data:
         what += f", and permanently delete {'; '.join(_data_of(job.settings) for job in context.jobs)}"
         check_apart(context, f"destroy {what}")

@@ -11,6 +11,8 @@ from tandem.errors import TandemError
 from tandem.platforms.base import DeployedJob
 from tandem.settings.load import chosen_profile
 
+_BATCHES = ("reconcile", "replay")
+
 
 @dataclass(frozen=True)
 class LocalState:
@@ -40,6 +42,9 @@ def changes_explained(context: CommandContext, command: str, *, local: LocalStat
         yield
     except KeyboardInterrupt:
         deployed = _deployed(context)
+        if command.startswith(_BATCHES):
+            # Such a command leaves nothing behind but a batch that continues without it.
+            deployed = [job for job in deployed if job.changes]
         if deployed:
             local = LocalState(_state(deployed), _way_on(command, deployed))
         if local:
@@ -50,7 +55,7 @@ def changes_explained(context: CommandContext, command: str, *, local: LocalStat
         if changed := [job for job in _deployed(context) if job.changes]:
             _name_profile(context)
             costs = any(job.changes.costs for job in changed)
-            error.add_note(context.told(f"so far: {_state(changed)}{f'; {_end(command)}' if costs else ''}"))
+            error.add_note(context.told(f"so far: {_state(changed)}{f'; {_way_out(command)}' if costs else ''}"))
         raise
 
 
@@ -73,16 +78,21 @@ def _state(deployed: Sequence[DeployedJob]) -> str:
 
 def _way_on(command: str, deployed: Sequence[DeployedJob]) -> str:
     """Returns which commands bring deployed jobs into a known state."""
-    if command.startswith("destroy"):
-        return _end(command)
+    if command.startswith(("destroy", *_BATCHES)):
+        return _way_out(command)
     if command == "submit" and all(job.changes.job for job in deployed):
         # It replaces a job that was asked to stop, and leaves a new one alone.
         command = "deploy"
-    return f"`tandem {command}` continues, {_end(command)}"
+    return f"`tandem {command}` continues, {_way_out(command)}"
 
 
-def _end(command: str) -> str:
-    """Returns which command ends the costs."""
-    if command.startswith("destroy"):
-        return f"run `tandem {command}` again to end the costs"
+def _way_out(command: str) -> str:
+    """Returns which command ends the costs, or shows the result of a batch."""
+    match command.split():
+        case ["destroy", *_]:
+            return f"run `tandem {command}` again to end the costs"
+        case ["reconcile"]:
+            return "`tandem reconcile` waits for its end and prints its report"
+        case ["replay", *options]:
+            return f"`tandem {' '.join(('verify', *options))}` compares its documents when it has ended"
     return "`tandem destroy` ends the job and its costs"

@@ -14,12 +14,14 @@ class ChangesSoFar:
 
     Attributes:
         job: the job, and the one that it replaces.
+        batch: its reconciliation or replay.
         cluster: its cluster.
         data: topics, collections, uploads and checkpoint.
         services: the stand-ins of a rehearsal.
     """
 
     job: str = ""
+    batch: str = ""
     cluster: str = ""
     data: str = ""
     services: str = ""
@@ -30,10 +32,10 @@ class ChangesSoFar:
     @property
     def costs(self) -> bool:
         """Whether what was changed may cost money as long as it runs."""
-        return bool(self.job or self.cluster or self.services)
+        return bool(self.job or self.batch or self.cluster or self.services)
 
     def __str__(self) -> str:
         parts = [getattr(self, each.name) for each in fields(self)]
-        if not self.job and (self.cluster or self.data):
+        if not (self.job or self.batch) and (self.cluster or self.data):
             parts.insert(0, "no job was stopped or submitted")
         return "; ".join(filter(None, parts)) or "nothing was changed"
