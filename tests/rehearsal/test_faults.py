@@ -105,7 +105,9 @@ def test_a_wrong_password_of_the_job_is_said_by_the_job(deployed: Environment) -
     outdated = "gsm:projects/rehearsal-project/secrets/outdated"
     wrong = replace(deployed, extra=(*deployed.extra, ("TANDEM_MONGO__JOB_PASSWORD", outdated)))
     done = wrong.tandem("submit", code=3)
-    assert "failed" in done.stderr.splitlines()[-2]
+    error, _, so_far = done.stderr.splitlines()[-3:]
+    assert "failed" in error
+    assert "has ended, and nothing replaces it" in so_far
     assert "MongoDB refuses mongo.username with this password" in deployed.tandem("logs", "job").stdout
     assert "hunter2" not in done.stderr
     deployed.tandem("deploy")

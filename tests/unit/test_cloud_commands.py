@@ -145,7 +145,8 @@ def test_the_doctor_says_what_the_cloud_lacks(tmp_path: Path) -> None:
 def test_to_destroy_without_a_confirmation_destroys_nothing(tmp_path: Path, answer: str) -> None:
     done = tandem(tmp_path, "--profile", "gcp", "destroy", answer=answer, **SETTINGS)
     assert done.returncode == 2
-    assert "destroy the job of orders_payments and its cluster tandem, unless other jobs run on it" in done.stderr
+    what = "the job of orders_payments, its reconciliation or replay if one runs, and its cluster tandem, unless other"
+    assert f"destroy {what} jobs run on it" in done.stderr
     assert done.stderr.splitlines()[-2:] == [
         "error: not confirmed, so nothing was changed",
         "hint: answer y, or use --yes",
@@ -277,6 +278,132 @@ def test_an_interruption_is_explained(
         "error: interrupted: orders_payments: the old job stops",
         f"hint: {hint.replace('OPTIONS', options)}",
     ]
+
+
+FAILED = "the job failed"
+
+
+def fail(job: DataprocJob) -> None:
+    """Fails after a change that costs money."""
+    job.changes.job = "the old job has stopped"
+    raise TandemError(FAILED, hint="`tandem logs`")
+
+
+@pytest.mark.parametrize(
+    ("command", "method", "way"),
+    [
+        (("deploy",), "submit", ENDS),
+        (("deploy",), "wait_until_ready", ENDS),
+        (("submit",), "restart", ENDS),
+        (("up",), "submit", ENDS),
+        (("up",), "status", ENDS),
+        (("destroy", "--yes"), "stop", "run `tandem OPTIONS destroy` again to end the costs"),
+        (("destroy", "--yes", "--data"), "forget", "run `tandem OPTIONS destroy --data` again to end the costs"),
+    ],
+)
+def test_an_error_also_says_what_was_changed(cloud: CliRunner, command: tuple[str, ...], method: str, way: str) -> None:
+    with patch.object(DataprocJob, method, fail):
+        error = cloud.invoke(app, ["--profile", "gcp", *command]).exception
+    assert isinstance(error, TandemError)
+    assert (str(error), error.hint) == (FAILED, "`tandem --profile gcp logs`")
+    said = f"so far: orders_payments: the old job has stopped; {way.replace('OPTIONS', '--profile gcp')}"
+    assert error.__notes__ == [said]
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({}, []),
+        ({"data": "topics"}, ["so far: orders_payments: no job was stopped or submitted; topics"]),
+    ],
+)
+def test_an_error_before_anything_costs_money_names_no_command_that_ends_the_costs(
+    cloud: CliRunner, changes: dict[str, str], said: list[str]
+) -> None:
+    def fail_early(job: DataprocJob) -> None:
+        vars(job.changes).update(changes)
+        raise TandemError(FAILED, hint="")
+
+    with patch.object(DataprocJob, "submit", fail_early):
+        error = cloud.invoke(app, ["--profile", "gcp", "deploy"]).exception
+    assert getattr(error, "__notes__", []) == said
+
+
+def test_an_error_of_several_pipelines_says_what_was_changed_of_those_that_were(
+    cloud: CliRunner, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def submit(job: DataprocJob) -> None:
+        if job.settings.pipeline == "orders_payments":
+            fail(job)
+        raise TandemError(FAILED, hint="")
+
+    monkeypatch.setattr(DataprocJob, "submit", submit)
+    named = "--profile gcp --pipeline orders_payments,segment_revenue"
+    error = cloud.invoke(app, [*named.split(), "deploy"]).exception
+    assert error is not None
+    assert error.__notes__ == [f"so far: orders_payments: the old job has stopped; {ENDS.replace('OPTIONS', named)}"]
+
+
+def test_what_was_changed_is_printed_after_the_error(tmp_path: Path) -> None:
+    code = (
+        "from tandem.cli import main; from tandem.cli.context import CommandContext; "
+        "from tests.unit.test_cloud_commands import DataprocJob, fail; "
+        "CommandContext.check_conflicts = lambda _: None; DataprocJob.submit = fail; main.main()"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code, "--profile", "gcp", "deploy"],
+        cwd=tmp_path,
+        env={**NOBODY, **SETTINGS, "PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (done.returncode, lines_of(done)) == (
+        1,
+        [
+            f"error: {FAILED}",
+            "hint: `tandem --profile gcp logs`",
+            f"so far: orders_payments: the old job has stopped; {ENDS.replace('OPTIONS', '--profile gcp')}",
+        ],
+    )
+
+
+@pytest.mark.parametrize(
+    ("command", "method", "way"),
+    [
+        (("reconcile",), "reconcile", "`tandem --profile gcp reconcile` waits for its end and prints its report"),
+        (
+            ("replay", "--since", "1d", "--into", "v2"),
+            "replay",
+            "`tandem --profile gcp verify --into v2` compares its documents when it has ended",
+        ),
+        (
+            ("replay", "--since", "1d"),
+            "replay",
+            "`tandem --profile gcp verify` compares its documents when it has ended",
+        ),
+    ],
+)
+@pytest.mark.parametrize("running", [True, False])
+def test_a_batch_that_continues_without_its_command_is_named(
+    cloud: CliRunner, monkeypatch: pytest.MonkeyPatch, command: tuple[str, ...], method: str, way: str, running: bool
+) -> None:
+    ends: list[BaseException] = [KeyboardInterrupt(), TandemError(FAILED, hint="")]
+
+    def end(job: DataprocJob, *_: object) -> None:
+        job.changes.batch = "the batch continues" if running else ""
+        raise ends.pop(0)
+
+    monkeypatch.setattr(DataprocJob, method, end)
+    # What comes before the batch needs MongoDB and Kafka.
+    monkeypatch.setattr("tandem.cli.replay._replay", lambda _, job, *__, **___: job.replay(None))
+    interrupted = cloud.invoke(app, ["--profile", "gcp", *command])
+    assert interrupted.exit_code == INTERRUPTED
+    told = ["error: interrupted: orders_payments: the batch continues", f"hint: {way}"]
+    assert interrupted.stderr.splitlines()[1:] == (told if running else [])
+    failed = cloud.invoke(app, ["--profile", "gcp", *command]).exception
+    notes = [f"so far: orders_payments: the batch continues; {way}"] if running else []
+    assert (str(failed), getattr(failed, "__notes__", [])) == (FAILED, notes)
 
 
 def test_a_submit_that_was_interrupted_before_it_reached_the_job_is_repeated(cloud: CliRunner) -> None:

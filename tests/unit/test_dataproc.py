@@ -28,6 +28,7 @@ from tandem.errors import EnvironmentNotReadyError, TandemError, UsageError
 from tandem.job_files import RECONCILE, REPLAY, STREAM, replay_arguments, with_limits
 from tandem.platforms import environment_for
 from tandem.platforms.base import DeployedJob, ReloadableJob
+from tandem.platforms.changes import ChangesSoFar
 from tandem.platforms.dataproc import batch_runs
 from tandem.platforms.dataproc.batches import Batches
 from tandem.platforms.dataproc.calls import call
@@ -631,10 +632,10 @@ def test_a_batch_of_the_other_service_is_joined_or_refused(
     runs = [before.jobs.submit(each, None) for each in made]
     now = Deployment(both[now_serverless])
     with pytest.raises(TandemError, match=f"the replay {runs[1].id} is running"):
-        batch_runs.replay(now, both[now_serverless], span)
+        batch_runs.replay(now, both[now_serverless], ChangesSoFar(), span)
     awaited: list[str] = []
     monkeypatch.setattr(Runs, "await_end", lambda _, run, __: awaited.append(run.id))
-    service, _ = batch_runs.reconcile(now, both[now_serverless])
+    service, _ = batch_runs.reconcile(now, both[now_serverless], ChangesSoFar())
     assert (awaited, type(service), len(server.started)) == ([runs[0].id], type(before.jobs), 2)
 
 
@@ -815,6 +816,108 @@ def test_an_interrupted_destroy_knows_what_it_has_changed(
     with pytest.raises(KeyboardInterrupt):
         _ = [job.stop(), *job.forget()]
     assert str(job.changes) == left.replace("ID", run.id)
+
+
+def test_a_deployment_whose_job_fails_knows_that_none_runs(
+    settings: Settings, server: Server, marks: Marks, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tandem.platforms.dataproc.job.progress_of", lambda _: nullcontext(MagicMock()))
+    server.codes = [1] * 4
+    job = DataprocJob(settings)
+    with pytest.raises(EnvironmentNotReadyError):
+        job.restart()
+    run = job.deployment.jobs.newest()
+    assert run is not None
+    assert str(job.changes) == f"the job {run.id} has ended, and nothing replaces it; {RUNS}; {CREATED}"
+
+
+@pytest.mark.parametrize("entry", [RECONCILE, REPLAY])
+@pytest.mark.parametrize("chosen", ["settings", "serverless"])
+def test_a_command_knows_its_batch_until_it_has_ended(
+    request: pytest.FixtureRequest,
+    server: Server,
+    marks: Marks,
+    monkeypatch: pytest.MonkeyPatch,
+    chosen: str,
+    entry: str,
+) -> None:
+    settings = request.getfixturevalue(chosen)
+    monkeypatch.setattr(DataprocJob, "_report_of", lambda *_: {})
+    job = DataprocJob(settings)
+    job.deployment.any_cluster.ensure()
+    work = {RECONCILE: job.reconcile, REPLAY: lambda: job.replay(span_of(partition(), into="v2"))}[entry]
+    name = {RECONCILE: "the reconciliation", REPLAY: "the replay"}[entry]
+    for owner, method in ((job.deployment.jobs, "submit"), (Runs, "await_end")):
+        assert str(job.changes) == "nothing was changed"
+        with monkeypatch.context() as patched:
+            patched.setattr(owner, method, interrupt)
+            with pytest.raises(KeyboardInterrupt):
+                work()
+        if method == "submit":
+            assert str(job.changes) == f"it is unknown whether {name} was submitted"
+            job.changes.batch = ""
+    run = job.deployment.jobs.newest(entry)
+    assert run is not None
+    cancel = "batches cancel" if chosen == "serverless" else "jobs kill"
+    place = "--region=europe-west3 --project=some-project"
+    assert str(job.changes) == (
+        f"{name} {run.id} continues and costs money, and `gcloud dataproc {cancel} {run.id} {place}` ends it"
+    )
+    job.deployment.jobs.cancel(run)
+    job.deployment.jobs.await_end(run, 10)
+    server.codes = [0]
+    work()
+    assert not job.changes
+
+
+@pytest.mark.parametrize("entry", [RECONCILE, REPLAY])
+@pytest.mark.parametrize("now_serverless", [True, False])
+@pytest.mark.parametrize("was_serverless", [True, False])
+def test_destroy_cancels_a_batch_of_its_pipeline_only(
+    server: Server,
+    settings: Settings,
+    marks: Marks,
+    entry: str,
+    now_serverless: bool,
+    was_serverless: bool,
+) -> None:
+    both = {each: in_bucket("some-bucket", serverless=each, service_account=ACCOUNT) for each in (True, False)}
+    before = both[was_serverless]
+    pipeline = before.model_copy(update={"pipeline": "segment_revenue"})
+    environment = in_bucket("other-bucket", serverless=was_serverless, service_account=ACCOUNT)
+    Deployment(before).any_cluster.ensure()
+    mine, *others = [
+        Deployment(each).jobs.submit(release(each, entry), None) for each in (before, pipeline, environment)
+    ]
+    job = DataprocJob(both[now_serverless])
+    with capture_logs() as logged:
+        assert job.stop()
+    jobs = Deployment(before).jobs
+    assert [jobs.get(each.id).state for each in (mine, *others)] == ["stopped", "running", "running"]
+    said = [each for each in logged if each.get("job") == mine.id]
+    name = {RECONCILE: "reconciliation", REPLAY: "replay"}[entry]
+    assert [(each["log_level"], each["event"]) for each in said] == [
+        ("warning", f"the {name} is cancelled; it is safe to run it again")
+    ]
+    assert job.changes.batch == f"the {name} {mine.id} has been cancelled"
+    assert "no job was stopped" not in str(job.changes)
+    # The others have kept the cluster.
+    assert (job.deployment.any_cluster.find() is None) == was_serverless
+
+
+@pytest.mark.parametrize("service", [ClusterJobs, Batches])
+def test_destroy_waits_for_a_batch_that_is_being_cancelled(
+    settings: Settings, server: Server, marks: Marks, monkeypatch: pytest.MonkeyPatch, service: type[Runs]
+) -> None:
+    job = DataprocJob(settings)
+    job.deployment.any_cluster.ensure()
+    run = replace(job.deployment.jobs.submit(release(settings, REPLAY), None), state="stopping")
+    awaited: list[str] = []
+    monkeypatch.setattr(service, "active_batches", lambda _: [run])
+    monkeypatch.setattr(service, "cancel", MagicMock(side_effect=AssertionError))
+    monkeypatch.setattr(service, "await_end", lambda _, each, __: awaited.append(each.id))
+    job.stop()
+    assert awaited == [run.id]
 
 
 @pytest.mark.parametrize(

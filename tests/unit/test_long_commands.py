@@ -177,7 +177,7 @@ def test_nothing_is_stopped_where_nothing_was_created(tmp_path: Path, capsys: py
 @pytest.mark.usefixtures("at_once")
 def test_the_end_of_a_job_in_the_cloud_is_awaited_visibly(capsys: pytest.CaptureFixture[str]) -> None:
     ended = SimpleNamespace(id="job-1", active=False)
-    runs: Any = SimpleNamespace(get=lambda _: ended, _way_to_end=lambda _: "", _pace_s=0)
+    runs: Any = SimpleNamespace(get=lambda _: ended, way_to_end=lambda _: "", _pace_s=0)
     assert Runs.await_end(runs, ended, 10) is ended  # type: ignore[arg-type]
     assert "waiting for the job job-1 to end: 0 s\n" in capsys.readouterr().err
 

@@ -18,6 +18,7 @@ from tandem.errors import TandemError, UsageError
 from tandem.job_files import REPLAY, replay_arguments
 from tandem.pipeline import Collection, Output, Pipeline, SupersededBy
 from tandem.pipelines.orders_payments.streams import FACTS, ORDERS, UNMATCHED
+from tandem.platforms.changes import ChangesSoFar
 from tandem.platforms.dataproc import batch_runs
 from tandem.platforms.dataproc.deploy import Deployment
 from tandem.platforms.dataproc.release import Release, release
@@ -409,6 +410,9 @@ class Runs:
         assert run.state == "starting"
         return run_of("stopped")
 
+    def way_to_end(self, run: Run) -> str:
+        return f"ends {run.id}"
+
 
 def run_of(state: str) -> Run:
     return Run("earlier", state, None, "", "replay", "", "", "", "", "")
@@ -424,11 +428,11 @@ def test_a_replay_does_not_join_another_one_in_the_cloud(monkeypatch: pytest.Mon
     span = span_of(partition(), into="v2")
     deployment.jobs = Runs(run_of("running"))
     with pytest.raises(TandemError, match="the replay earlier is running"):
-        batch_runs.replay(deployment, settings, span)
+        batch_runs.replay(deployment, settings, ChangesSoFar(), span)
     assert not deployment.jobs.submitted
     for before in (None, run_of("failed")):
         deployment.jobs = Runs(before)
-        _, run = batch_runs.replay(deployment, settings, span)
+        _, run = batch_runs.replay(deployment, settings, ChangesSoFar(), span)
         assert run.state == "stopped"
         ((*_, option, text),) = deployment.jobs.submitted
         assert (option, ReplayRange.parse(text)) == ("--replay", span)

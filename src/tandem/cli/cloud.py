@@ -11,7 +11,7 @@ from typing import Annotated, Any
 import typer
 
 from tandem.cli.context import CommandContext
-from tandem.cli.interruption import interruption_explained
+from tandem.cli.interruption import changes_explained
 from tandem.cli.lifecycle import warn_of_topics
 from tandem.cli.options import CLOUD, examples, with_context
 from tandem.cli.protection import Confirm, check_apart, confirm, confirm_version
@@ -58,7 +58,7 @@ def deploy(
     _in_the_cloud(context.settings)
     context.check_conflicts()
     confirm_version(context, name)
-    with interruption_explained(context, "deploy"):
+    with changes_explained(context, "deploy"):
         context.for_each_job(lambda job: _deploy(job, wait))
         warn_of_topics(context)
     deployed = [job.changes.job for job in context.jobs if isinstance(job, DeployedJob)]
@@ -80,9 +80,9 @@ def destroy(
 ) -> None:
     """Stop the job, delete its cluster and keep its data.
 
-    The job finishes its current batch first. With --data, also delete topics, collections, checkpoint and uploads, but
-    not topics of external streams and collections of lookups. For a protected profile, type its name or use --confirm;
-    --yes is not enough.
+    The job finishes its current batch first. Its reconciliation or replay is cancelled. With --data, also delete
+    topics, collections, checkpoint and uploads, but not topics of external streams and collections of lookups. For a
+    protected profile, type its name or use --confirm; --yes is not enough.
     """
     settings = context.settings
     _in_the_cloud(settings)
@@ -91,7 +91,7 @@ def destroy(
     pipelines = ", ".join(context.pipelines)
     if_any = ", if there is one and" if settings.gcp.serverless else ","
     cluster = f"its cluster {settings.gcp.cluster}{if_any} unless other jobs run on it,"
-    what = f"the job of {pipelines} and {cluster} in {settings.gcp.project}"
+    what = f"the job of {pipelines}, its reconciliation or replay if one runs, and {cluster} in {settings.gcp.project}"
     if data:
         what += f", and permanently delete {'; '.join(_data_of(job.settings) for job in context.jobs)}"
         check_apart(context, f"destroy {what}")
@@ -110,7 +110,7 @@ def destroy(
                     context.say(f"deleted {part}")
                     deleted = True
 
-    with interruption_explained(context, "destroy --data" if data else "destroy"):
+    with changes_explained(context, "destroy --data" if data else "destroy"):
         context.for_each_job(stop)
     done = "destroyed" if stopped else "there was no job or cluster to destroy"
     kept = "topics, collections and checkpoint are kept" if not data else "there was no data to delete"

@@ -1,4 +1,4 @@
-"""Says what an interrupted command has left behind, and which command comes next."""
+"""Says what an interrupted or failed command leaves behind, and what to do next."""
 
 from __future__ import annotations
 
@@ -7,8 +7,11 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 from tandem.cli.context import CommandContext
+from tandem.errors import TandemError
 from tandem.platforms.base import DeployedJob
 from tandem.settings.load import chosen_profile
+
+_BATCHES = ("reconcile", "replay")
 
 
 @dataclass(frozen=True)
@@ -25,33 +28,71 @@ class LocalState:
 
 
 @contextmanager
-def interruption_explained(context: CommandContext, command: str, *, local: LocalState | None = None) -> Iterator[None]:
-    """Explains an interruption of the ``with`` statement; the command then ends as usual.
+def changes_explained(context: CommandContext, command: str, *, local: LocalState | None = None) -> Iterator[None]:
+    """Explains what the ``with`` statement has changed if it is interrupted or fails.
+
+    The command then ends as usual. An error gets a note, which is printed after it.
 
     Args:
         context: the command.
         command: the command without its shared options.
-        local: what it leaves in a local environment, if it acts on one.
+        local: what an interruption leaves in a local environment, if the command acts on one.
     """
     try:
         yield
     except KeyboardInterrupt:
-        if chosen_profile(context.profile) is None:
-            # It may have been chosen because it ran, which has ended.
-            context.profile = context.chosen[0]
-        deployed = [job for job in context.jobs if isinstance(job, DeployedJob)]
-        if deployed or local is None:
-            state = "; ".join(f"{job.settings.pipeline}: {job.changes}" for job in deployed)
-            local = LocalState(state, _way_on(command, deployed))
-        context.say(f"error: interrupted: {local.state}\nhint: {local.hint}")
+        deployed = _deployed(context)
+        if command.startswith(_BATCHES):
+            # Such a command leaves nothing behind but a batch that continues without it.
+            deployed = [job for job in deployed if job.changes]
+        if deployed:
+            local = LocalState(_state(deployed), _way_on(command, deployed))
+        if local:
+            _name_profile(context)
+            context.say(f"error: interrupted: {local.state}\nhint: {local.hint}")
         raise
+    except TandemError as error:
+        if changed := [job for job in _deployed(context) if job.changes]:
+            _name_profile(context)
+            costs = any(job.changes.costs for job in changed)
+            error.add_note(context.told(f"so far: {_state(changed)}{f'; {_way_out(command)}' if costs else ''}"))
+        raise
+
+
+def _deployed(context: CommandContext) -> list[DeployedJob]:
+    return [job for job in context.jobs if isinstance(job, DeployedJob)]
+
+
+def _name_profile(context: CommandContext) -> None:
+    """Names the profile in the commands of messages.
+
+    It may have been chosen because it ran, which has ended.
+    """
+    if chosen_profile(context.profile) is None:
+        context.profile = context.chosen[0]
+
+
+def _state(deployed: Sequence[DeployedJob]) -> str:
+    return "; ".join(f"{job.settings.pipeline}: {job.changes}" for job in deployed)
 
 
 def _way_on(command: str, deployed: Sequence[DeployedJob]) -> str:
     """Returns which commands bring deployed jobs into a known state."""
-    if command.startswith("destroy"):
-        return f"run `tandem {command}` again to end the costs"
+    if command.startswith(("destroy", *_BATCHES)):
+        return _way_out(command)
     if command == "submit" and all(job.changes.job for job in deployed):
         # It replaces a job that was asked to stop, and leaves a new one alone.
         command = "deploy"
-    return f"`tandem {command}` continues, `tandem destroy` ends the job and its costs"
+    return f"`tandem {command}` continues, {_way_out(command)}"
+
+
+def _way_out(command: str) -> str:
+    """Returns which command ends the costs, or shows the result of a batch."""
+    match command.split():
+        case ["destroy", *_]:
+            return f"run `tandem {command}` again to end the costs"
+        case ["reconcile"]:
+            return "`tandem reconcile` waits for its end and prints its report"
+        case ["replay", *options]:
+            return f"`tandem {' '.join(('verify', *options))}` compares its documents when it has ended"
+    return "`tandem destroy` ends the job and its costs"

@@ -10,7 +10,7 @@ from typing import Annotated, Any
 import typer
 
 from tandem.cli.context import CommandContext
-from tandem.cli.interruption import LocalState, interruption_explained
+from tandem.cli.interruption import LocalState, changes_explained
 from tandem.cli.options import RUN, examples, with_context
 from tandem.cli.protection import Confirm, confirm, confirm_version
 from tandem.errors import EnvironmentNotReadyError, TandemError, UsageError
@@ -43,7 +43,7 @@ def up(
     if isinstance(context.job, DeployedJob):
         # In the cloud, `up` replaces a job of another version.
         confirm_version(context, name)
-    with interruption_explained(context, "up", local=_STARTING):
+    with changes_explained(context, "up", local=_STARTING):
         context.for_each_job(lambda job: job.submit(), titles=False)
         if wait:
             context.for_each_job(lambda job: job.wait_until_ready())
@@ -130,7 +130,7 @@ def submit(context: CommandContext, name: Confirm = None) -> None:
     the checkpoint, type the profile's name, or use --confirm.
     """
     confirm_version(context, name)
-    with interruption_explained(context, "submit", local=_RESTARTING):
+    with changes_explained(context, "submit", local=_RESTARTING):
         context.for_each_job(lambda job: job.restart())
         warn_of_topics(context)
     context.say("the job is running")

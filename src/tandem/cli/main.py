@@ -29,7 +29,8 @@ def main() -> NoReturn:
         # Read here, because an error may occur before the context exists.
         if "--debug" in sys.argv:
             traceback.print_exception(error)
-        print(located(f"error: {error}\nhint: {error.hint}"), file=sys.stderr)
+        notes: list[str] = getattr(error, "__notes__", [])
+        print(located("\n".join((f"error: {error}", f"hint: {error.hint}", *notes))), file=sys.stderr)
         sys.exit(error.exit_code)
     except BrokenPipeError:
         sys.stderr.close()

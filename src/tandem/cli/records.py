@@ -16,6 +16,7 @@ import typer
 from tandem.catalog import declared_by
 from tandem.cli.batch_report import counts_in
 from tandem.cli.context import CommandContext
+from tandem.cli.interruption import changes_explained
 from tandem.cli.options import RUN, examples, with_context
 from tandem.cli.plans import EventTime, close_streams, known_watermark, make_plan
 from tandem.cli.protection import Confirm, check_apart, confirm
@@ -208,7 +209,8 @@ def reconcile(
     the topics. It is safe to run beside the job, and to run again.
     """
     check_apart(context, "change documents there")
-    context.for_each_job(lambda job: _reconcile(context, job, as_json=as_json))
+    with changes_explained(context, "reconcile"):
+        context.for_each_job(lambda job: _reconcile(context, job, as_json=as_json))
 
 
 def _reconcile(context: CommandContext, job: Job, *, as_json: bool) -> None:

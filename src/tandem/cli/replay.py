@@ -12,6 +12,7 @@ import typer
 from tandem.catalog import declared_by
 from tandem.cli.batch_report import counts_in, records_in
 from tandem.cli.context import CommandContext
+from tandem.cli.interruption import changes_explained
 from tandem.cli.moment import moment
 from tandem.cli.options import RUN, examples, with_context
 from tandem.cli.protection import Confirm, check_apart, confirm
@@ -85,9 +86,10 @@ def replay(
         confirm(context, "replace documents", name)
     else:
         _check_suffix(context, into)
-    context.for_each_job(
-        lambda job: _replay(context, job, begin, end, into or "", margin, checks=checks, as_json=as_json)
-    )
+    with changes_explained(context, f"replay --into {into}" if into else "replay"):
+        context.for_each_job(
+            lambda job: _replay(context, job, begin, end, into or "", margin, checks=checks, as_json=as_json)
+        )
 
 
 def _replay(

@@ -1,4 +1,4 @@
-"""Says what a command has changed so far, for the user who interrupts it."""
+"""Says what a command has changed so far, if it is interrupted or fails."""
 
 from __future__ import annotations
 
@@ -10,22 +10,32 @@ class ChangesSoFar:
     """The changes of one command to one job so far.
 
     Each attribute is a part of the message. It is empty as long as the command has changed nothing there. Set it before
-    a change to what is true if the change is interrupted. Set it after the change to the result.
+    a change to what is true if the change is interrupted or fails. Set it after the change to the result.
 
     Attributes:
         job: the job, and the one that it replaces.
+        batch: its reconciliation or replay.
         cluster: its cluster.
         data: topics, collections, uploads and checkpoint.
         services: the stand-ins of a rehearsal.
     """
 
     job: str = ""
+    batch: str = ""
     cluster: str = ""
     data: str = ""
     services: str = ""
 
+    def __bool__(self) -> bool:
+        return bool(self.costs or self.data)
+
+    @property
+    def costs(self) -> bool:
+        """Whether what was changed may cost money as long as it runs."""
+        return bool(self.job or self.batch or self.cluster or self.services)
+
     def __str__(self) -> str:
         parts = [getattr(self, each.name) for each in fields(self)]
-        if not self.job and (self.cluster or self.data):
+        if not (self.job or self.batch) and (self.cluster or self.data):
             parts.insert(0, "no job was stopped or submitted")
         return "; ".join(filter(None, parts)) or "nothing was changed"

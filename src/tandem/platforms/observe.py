@@ -19,7 +19,7 @@ from tandem.settings.model import MongoSettings, Settings
 
 _AGAIN = "the documents it wrote before are correct; it is safe to run it again"
 # The batches as the beginning of a message.
-_BATCHES = {RECONCILE: "the reconciliation", REPLAY: "the replay"}
+BATCHES = {RECONCILE: "the reconciliation", REPLAY: "the replay"}
 
 Newest = Mapping[str, Any]
 
@@ -91,7 +91,7 @@ def reason_in(log: str) -> str | None:
 
 def batch_failed(entry: str, reason: str) -> TandemError:
     """Returns the error of a failed batch; see ``batch_report``."""
-    return TandemError(f"{_BATCHES[entry]} failed: {reason}", hint=_AGAIN)
+    return TandemError(f"{BATCHES[entry]} failed: {reason}", hint=_AGAIN)
 
 
 def mongo_address(mongo: MongoSettings) -> str:

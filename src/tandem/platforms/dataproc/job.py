@@ -87,6 +87,7 @@ class DataprocJob:
             now = service.get(run.id)
             newest = reader.newest()
             if not now.active:
+                self.changes.job = f"the job {run.id} has ended, and nothing replaces it"
                 why = problem_of(now, newest) or f"the job {run.id} ended: {now.details or now.state}"
                 raise EnvironmentNotReadyError(why, hint=_LOOK)
             if not self._committed(now, newest):
@@ -101,13 +102,13 @@ class DataprocJob:
     def stop(self) -> bool:
         """Stops the pipeline's job after its current batch; see ``Job.stop``.
 
-        It may be on a cluster or a serverless batch, whatever the settings choose now. The cluster is deleted if Tandem
-        created it and no other job is left on it.
+        It may be on a cluster or a serverless batch, whatever the settings choose now. Its reconciliation or replay is
+        cancelled. The cluster is deleted if Tandem created it and no other job is left on it.
         """
         deployment, cluster = self.deployment, self.settings.gcp.cluster
         self.changes.cluster = f"jobs that run, and the cluster {cluster} if there is one, cost money"
         deployment.check_earlier()
-        stopped = [self._stop_in(service) for service in deployment.services]
+        stopped = [batch_runs.cancel(deployment, self.changes), *map(self._stop_in, deployment.services)]
         if others := [name for service in deployment.services for name in service.others_on_cluster()]:
             _log.info("the cluster is kept, because other jobs run on it", cluster=cluster, jobs=others)
             self.changes.cluster = f"the cluster {cluster} costs money, and is kept because other jobs run on it"
@@ -172,12 +173,12 @@ class DataprocJob:
         See ``Job.reconcile``.
         """
         self._check_cluster("reconcile")
-        return self._report_of(RECONCILE, *batch_runs.reconcile(self.deployment, self.settings))
+        return self._report_of(RECONCILE, *batch_runs.reconcile(self.deployment, self.settings, self.changes))
 
     def replay(self, span: ReplayRange) -> dict[str, Any]:
         """Computes the documents of a range again, in a job of its own; see ``Job.replay``."""
         self._check_cluster("replay")
-        return self._report_of(REPLAY, *batch_runs.replay(self.deployment, self.settings, span))
+        return self._report_of(REPLAY, *batch_runs.replay(self.deployment, self.settings, self.changes, span))
 
     def doubt(self) -> str | None:
         """Returns why this version could not be checked against the checkpoint.

@@ -12,7 +12,7 @@ from typing import Any
 import structlog
 
 from tandem.errors import TandemError
-from tandem.job_files import STREAM
+from tandem.job_files import RECONCILE, REPLAY, STREAM
 from tandem.platforms.dataproc.bucket import Bucket
 from tandem.platforms.dataproc.calls import call
 from tandem.platforms.dataproc.release import Release, folder_of
@@ -187,10 +187,7 @@ class Runs(ABC):
         """Returns Google's command that ends a run."""
 
     def others_on_cluster(self) -> list[str]:
-        """Returns the ids of other active jobs that need the cluster.
-
-        None without a cluster.
-        """
+        """Returns the ids of other active jobs that need the cluster, if any."""
         return []
 
     def newest(self, entry: str = STREAM) -> Run | None:
@@ -208,6 +205,11 @@ class Runs(ABC):
         """Returns the active streams of all pipelines in the environment."""
         return list(self._all_active(f"{environment_filter(self._settings)} AND {of_entry(STREAM)}"))
 
+    def active_batches(self) -> list[Run]:
+        """Returns the pipeline's active reconciliations and replays."""
+        runs = self._all(f"{self._active} AND {jobs_filter(self._settings)}")
+        return [run for run in runs if run.entry in (RECONCILE, REPLAY)]
+
     def check_earlier(self) -> None:
         """Raises if a job of an earlier Tandem uses the checkpoint.
 
@@ -221,7 +223,7 @@ class Runs(ABC):
             if run.config.startswith(folder) and not self._owns(run):
                 raise TandemError(
                     f"the job {run.id} of an earlier version of Tandem runs on this checkpoint",
-                    hint=f"stop it first: {self._way_to_end(run)}",
+                    hint=f"stop it first: {self.way_to_end(run)}",
                 )
 
     def stop(self, run: Run) -> None:
@@ -241,9 +243,14 @@ class Runs(ABC):
             self.await_end(run, STOP_DEADLINE_S)
         except DeadlineError:
             _log.warning("the job did not stop in time and is cancelled", job=run.id)
-            call(f"cancelling the job {run.id}", lambda: self.cancel(run))
-            self.await_end(run, _CANCEL_DEADLINE_S)
+            self.end(run)
         self._bucket.remove(mark)
+
+    def end(self, run: Run) -> None:
+        """Cancels a run unless that is done, and returns when it has ended."""
+        if run.state != "stopping":
+            call(f"cancelling the job {run.id}", lambda: self.cancel(run))
+        self.await_end(run, _CANCEL_DEADLINE_S)
 
     def is_stopping(self, run: Run) -> bool:
         """Returns whether a run was asked to stop or is being cancelled.
@@ -260,7 +267,7 @@ class Runs(ABC):
         """
         self._bucket.remove(stop_object(self._settings, name))
 
-    def _way_to_end(self, run: Run) -> str:
+    def way_to_end(self, run: Run) -> str:
         """Returns the command that ends a run; no command of Google's reaches a stand-in."""
         mine = self._settings
         return f"`tandem --profile {mine.profile} down`" if mine.backend == "rehearsal" else self._kill_hint(run)
@@ -288,6 +295,6 @@ class Runs(ABC):
             f"the job {run.id} to end",
             probe,
             deadline_s=deadline_s,
-            hint=self._way_to_end(run),
+            hint=self.way_to_end(run),
             interval_s=self._pace_s,
         )
