@@ -21,10 +21,9 @@ from typer.main import get_command
 
 from tandem import documentation
 from tandem.catalog import find
-from tandem.cli import main
 from tandem.cli.app import app
 from tandem.cli.context import CommandContext
-from tandem.cli.main import INTERRUPTED
+from tandem.cli.main import INTERRUPTED, print_error
 from tandem.dashboard.declaration import declared
 from tandem.dashboard.prometheus import registry
 from tandem.dashboard.state import Account, Batch, PipelineState
@@ -441,8 +440,7 @@ def test_an_installed_tandem_prints_pages_as_it_has_them(
     monkeypatch.setattr(documentation, "checkout", lambda: None)
     monkeypatch.setattr(documentation, "PACKAGED", tmp_path)
     CommandContext().say("docs/guides/ci.md lists them")
-    with pytest.raises(SystemExit):
-        main._fail(UsageError("wrong", hint="see docs/guides/gcp.md"), debug=False)  # noqa: SLF001
+    print_error(UsageError("wrong", hint="see docs/guides/gcp.md"))
     shown = capsys.readouterr().err
     assert f"{documentation.PACKAGED}/guides/ci.md lists" in shown
     assert f"hint: see {documentation.PACKAGED}/guides/gcp.md" in shown

@@ -29,12 +29,17 @@ def main() -> NoReturn:
         # Read here, because an error may occur before the context exists.
         if "--debug" in sys.argv:
             traceback.print_exception(error)
-        notes: list[str] = getattr(error, "__notes__", [])
-        print(located("\n".join((f"error: {error}", f"hint: {error.hint}", *notes))), file=sys.stderr)
+        print_error(error)
         sys.exit(error.exit_code)
     except BrokenPipeError:
         sys.stderr.close()
         sys.exit(0)
+
+
+def print_error(error: TandemError) -> None:
+    """Prints an error with its hint, and what was added to it."""
+    notes: list[str] = getattr(error, "__notes__", [])
+    print(located("\n".join((f"error: {error}", f"hint: {error.hint}", *notes))), file=sys.stderr)
 
 
 def _run(arguments: Sequence[str]) -> NoReturn:
