@@ -135,7 +135,10 @@ class Cluster:
         return "deleted"
 
     def _after_deletion(self, cluster: GoogleCluster) -> GoogleCluster | None:
-        """Returns the cluster of the same name once this one is deleted: another deployment may have created it."""
+        """Returns the cluster of the same name once this one is deleted.
+
+        Another deployment may have created it meanwhile.
+        """
 
         def gone() -> GoogleCluster | None:
             found = self.find()
