@@ -29,6 +29,7 @@ from tandem.platforms.embedded.job import EmbeddedJob
 from tandem.platforms.parity import Parity
 from tandem.runtimes import runtimes
 from tandem.settings.profiles import profiles
+from tandem_rehearsal.job import RehearsalJob
 from tests import ROOT
 from tests.readme import commands_of, run
 
@@ -278,6 +279,44 @@ def test_an_interruption_is_explained(
         "error: interrupted: orders_payments: the old job stops",
         f"hint: {hint.replace('OPTIONS', options)}",
     ]
+
+
+@pytest.mark.parametrize(
+    ("command", "method", "hint"),
+    [
+        (("deploy",), "submit", "`tandem OPTIONS deploy` continues, `tandem OPTIONS destroy` ends the job"),
+        (("up",), "submit", "`tandem OPTIONS up` continues, `tandem OPTIONS destroy` ends the job"),
+        (("destroy", "--yes"), "stop", "run `tandem OPTIONS destroy` again"),
+    ],
+)
+def test_a_rehearsal_that_does_not_end_speaks_of_no_costs(
+    cloud: CliRunner, command: tuple[str, ...], method: str, hint: str
+) -> None:
+    ends: list[BaseException] = [KeyboardInterrupt(), TandemError(FAILED, hint="")]
+
+    def end(job: RehearsalJob) -> None:
+        job.changes.cluster = job.changes.with_costs("the cluster tandem runs")
+        raise ends.pop(0)
+
+    hint = hint.replace("OPTIONS", "--profile rehearsal")
+    state = "orders_payments: no job was stopped or submitted; the cluster tandem runs"
+    with patch.object(RehearsalJob, method, end):
+        interrupted = cloud.invoke(app, ["--profile", "rehearsal", *command]).stderr
+        failed = cloud.invoke(app, ["--profile", "rehearsal", *command]).exception
+    assert interrupted.splitlines()[-2:] == [f"error: interrupted: {state}", f"hint: {hint}"]
+    assert getattr(failed, "__notes__", []) == [f"so far: {state}; {hint.rpartition(', ')[2]}"]
+
+
+@pytest.mark.parametrize(
+    ("profile", "end"), [("gcp", "destroy` stops it and its costs"), ("rehearsal", "destroy` stops it")]
+)
+def test_a_deployment_says_what_ends_its_costs_if_there_are_any(
+    cloud: CliRunner, monkeypatch: pytest.MonkeyPatch, profile: str, end: str
+) -> None:
+    for method in ("submit", "wait_until_ready"):
+        monkeypatch.setattr(RehearsalJob, method, lambda _: None)
+    said = cloud.invoke(app, ["--profile", profile, "deploy"]).stderr
+    assert said.splitlines()[-1].endswith(end)
 
 
 FAILED = "the job failed"

@@ -72,7 +72,7 @@ def _name(run: Run) -> str:
 
 
 def _ended(service: Runs, run: Run, deadline_s: float, changes: ChangesSoFar) -> Run:
-    changes.batch = f"{_name(run)} continues and costs money, and {service.way_to_end(run)} ends it"
+    changes.batch = f"{changes.with_costs(f'{_name(run)} continues')}; {service.way_to_end(run)} ends it"
     ended = service.await_end(run, deadline_s)
     changes.batch = ""
     return ended

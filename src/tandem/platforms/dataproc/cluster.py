@@ -72,7 +72,8 @@ class Cluster:
         if existing and _is_going(existing):
             existing = self._after_deletion(existing)
         if existing is None:
-            _log.info("creating the cluster; this takes some minutes and costs from now on", cluster=name)
+            costs = "; this takes some minutes and costs from now on" if self._settings.billed else ""
+            _log.info(f"creating the cluster{costs}", cluster=name)
             request = cluster_request(self._settings)
             # One id for this attempt and its retries: a deleted cluster may be created again.
             request.request_id = str(uuid.uuid4())

@@ -229,10 +229,10 @@ class Deployment:
         with work_shown("uploading"):
             self.upload(made)
         if self.cluster:
-            changes.cluster = f"the cluster {settings.gcp.cluster} may have been created and cost money"
+            changes.cluster = changes.with_costs(f"the cluster {settings.gcp.cluster} may have been created")
             self.cluster.ensure()
-            changes.cluster = f"the cluster {settings.gcp.cluster} runs and costs money"
-        else:
+            changes.cluster = changes.with_costs(f"the cluster {settings.gcp.cluster} runs")
+        elif changes.billed:
             changes.cluster = "a serverless job costs money as long as it runs"
         newest = self.jobs.newest()
         unknown = "it is unknown whether a job was submitted"

@@ -46,7 +46,7 @@ def _bucket(settings: Settings) -> str:
 
 
 def _bucket_costs(settings: Settings) -> str:
-    if settings.backend == "rehearsal":
+    if not settings.billed:
         raise Skipped("the stand-in's objects cost nothing")
     policy, bucket = _deployment(settings).bucket.policy(), f"gs://{settings.gcp.bucket}"
     if policy is None:

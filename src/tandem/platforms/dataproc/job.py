@@ -59,7 +59,7 @@ class DataprocJob:
 
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
-        self.changes = ChangesSoFar()
+        self.changes = ChangesSoFar(billed=settings.billed)
         self._submitted: Run | None = None
 
     @cached_property
@@ -105,17 +105,17 @@ class DataprocJob:
         It may be on a cluster or a serverless batch, whatever the settings choose now. Its reconciliation or replay is
         cancelled. The cluster is deleted if Tandem created it and no other job is left on it.
         """
-        deployment, cluster = self.deployment, self.settings.gcp.cluster
-        self.changes.cluster = f"jobs that run, and the cluster {cluster} if there is one, cost money"
+        deployment, cluster, with_costs = self.deployment, self.settings.gcp.cluster, self.changes.with_costs
+        self.changes.cluster = with_costs(f"jobs and the cluster {cluster} may still run")
         deployment.check_earlier()
         stopped = [batch_runs.cancel(deployment, self.changes), *map(self._stop_in, deployment.services)]
         if others := [name for service in deployment.services for name in service.others_on_cluster()]:
             _log.info("the cluster is kept, because other jobs run on it", cluster=cluster, jobs=others)
-            self.changes.cluster = f"the cluster {cluster} costs money, and is kept because other jobs run on it"
+            self.changes.cluster = with_costs(f"the cluster {cluster} is kept because other jobs run on it")
             return any(stopped)
-        self.changes.cluster = f"the cluster {cluster} may still exist and cost money"
+        self.changes.cluster = with_costs(f"the cluster {cluster} may still exist")
         result = deployment.any_cluster.delete()
-        left = {"deleted": "is deleted", "kept": "is kept and costs money", "absent": "does not exist"}
+        left = {"deleted": "is deleted", "kept": with_costs("is kept"), "absent": "does not exist"}
         self.changes.cluster = f"the cluster {cluster} {left[result]}"
         if result == "deleted":
             _log.info("the cluster is deleted", cluster=cluster)
