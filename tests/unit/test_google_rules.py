@@ -41,8 +41,9 @@ from tandem.platforms.dataproc.requests import (
     name_of,
     submit_request,
 )
+from tandem.platforms.dataproc.run import Run
 from tandem.platforms.dataproc.run_problems import few_restarts, problem_of
-from tandem.platforms.dataproc.runs import Run, Runs
+from tandem.platforms.dataproc.runs import Runs
 from tandem.scaffold import write
 from tandem.settings.load import load
 from tandem.settings.model import Settings

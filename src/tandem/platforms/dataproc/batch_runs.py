@@ -12,7 +12,8 @@ from tandem.job_files import RECONCILE, REPLAY, replay_arguments
 from tandem.platforms.changes import ChangesSoFar
 from tandem.platforms.dataproc.deploy import Deployment
 from tandem.platforms.dataproc.release import Release, release
-from tandem.platforms.dataproc.runs import Run, Runs
+from tandem.platforms.dataproc.run import Run
+from tandem.platforms.dataproc.runs import Runs
 from tandem.platforms.observe import BATCHES
 from tandem.settings.model import Settings
 

@@ -22,7 +22,8 @@ from tandem.platforms.dataproc.driver_log import DriverLog
 from tandem.platforms.dataproc.memory import executor_of
 from tandem.platforms.dataproc.network import check_network
 from tandem.platforms.dataproc.release import Release, release
-from tandem.platforms.dataproc.runs import Run, Runs
+from tandem.platforms.dataproc.run import Run
+from tandem.platforms.dataproc.runs import Runs
 from tandem.platforms.dataproc.secret_check import JOB_PASSWORDS, check_reference, check_secret
 from tandem.platforms.parity import runtime_of
 from tandem.platforms.provision import (

@@ -18,8 +18,9 @@ from tandem.job_files import RECONCILE, REPLAY
 from tandem.platforms.changes import ChangesSoFar
 from tandem.platforms.dataproc import batch_runs
 from tandem.platforms.dataproc.deploy import Deployment
+from tandem.platforms.dataproc.run import Run
 from tandem.platforms.dataproc.run_problems import few_restarts, problem_of, silence_of, state_of
-from tandem.platforms.dataproc.runs import Run, Runs
+from tandem.platforms.dataproc.runs import Runs
 from tandem.platforms.observe import batch_failed, has_committed, lag_of, reason_in, status
 from tandem.platforms.progress import progress_of
 from tandem.platforms.removal import remove_collections, remove_topics
