@@ -19,6 +19,7 @@ from unittest.mock import MagicMock
 
 import grpc
 import pytest
+from google.api_core.exceptions import FailedPrecondition
 from google.cloud import dataproc_v1 as dataproc
 from structlog.testing import capture_logs
 
@@ -942,6 +943,24 @@ def test_destroy_waits_for_a_batch_that_is_being_cancelled(
     monkeypatch.setattr(service, "await_end", lambda _, each, __: awaited.append(each.id))
     job.stop()
     assert awaited == [run.id]
+
+
+@pytest.mark.parametrize("chosen", ["settings", "serverless"])
+def test_a_run_that_has_ended_before_it_is_cancelled_is_no_error(
+    request: pytest.FixtureRequest, server: Server, marks: Marks, monkeypatch: pytest.MonkeyPatch, chosen: str
+) -> None:
+    settings = request.getfixturevalue(chosen)
+    deployment = Deployment(settings)
+    deployment.any_cluster.ensure()
+    server.codes = [0]
+    ended = deployment.jobs.submit(release(settings, REPLAY), None)
+    deployment.jobs.await_end(ended, 10)
+    deployment.jobs.end(replace(ended, state="running"))
+    # A refusal to cancel one that runs is an error.
+    running = deployment.jobs.submit(release(settings, REPLAY), ended.id)
+    monkeypatch.setattr(type(deployment.jobs), "cancel", MagicMock(side_effect=FailedPrecondition("refused")))
+    with pytest.raises(TandemError, match=f"cancelling the job {running.id} failed"):
+        deployment.jobs.end(running)
 
 
 @pytest.mark.parametrize(

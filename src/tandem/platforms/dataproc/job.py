@@ -216,7 +216,7 @@ class DataprocJob:
 
     def _check_cluster(self, verb: str) -> None:
         cluster = self.deployment.cluster
-        if cluster and cluster.find() is None:
+        if cluster and cluster.check() is None:
             raise EnvironmentNotReadyError(f"there is no cluster to {verb} on", hint="`tandem deploy` creates it")
 
     def _report_of(self, entry: str, service: Runs, run: Run) -> dict[str, Any]:

@@ -144,7 +144,12 @@ class Runs(ABC):
     def end(self, run: Run) -> None:
         """Cancels a run unless that is done, and returns when it has ended."""
         if run.state != "stopping":
-            call(f"cancelling the job {run.id}", lambda: self.cancel(run))
+            try:
+                call(f"cancelling the job {run.id}", lambda: self.cancel(run))
+            except TandemError:
+                # Google refuses if the run has ended meanwhile.
+                if self.get(run.id).active:
+                    raise
         self.await_end(run, _CANCEL_DEADLINE_S)
 
     def is_stopping(self, run: Run) -> bool:
