@@ -497,13 +497,25 @@ def test_an_interruption_of_a_local_environment_is_explained(
     ]
 
 
-def test_an_interruption_of_the_start_prints_no_trace() -> None:
-    code = (
-        "import os, signal; from tandem.cli import commands, main; "
-        "commands.modules_for = lambda _: os.kill(os.getpid(), signal.SIGINT); main.main()"
+@pytest.mark.parametrize("module", ["traceback", "structlog", "typer", "tandem.settings.profiles"])
+@pytest.mark.parametrize("program", [("-m", "tandem"), ("-c", "from tandem.cli.main import main; main()")])
+def test_an_interruption_of_the_start_prints_no_trace(tmp_path: Path, program: tuple[str, ...], module: str) -> None:
+    """It comes when Python begins to import a module."""
+    (tmp_path / "sitecustomize.py").write_text(
+        "import os, signal, sys\n"
+        "def interrupt(event, details):\n"
+        f"    if event == 'import' and details[0] == '{module}':\n"
+        "        os.kill(os.getpid(), signal.SIGINT)\n"
+        "sys.addaudithook(interrupt)\n"
     )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
-    assert (done.returncode, done.stderr) == (INTERRUPTED, "")
+    done = subprocess.run(
+        [sys.executable, *program, "profile", "list"],
+        env={**NOBODY, "PYTHONPATH": str(tmp_path)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (done.returncode, done.stdout, done.stderr) == (INTERRUPTED, "", "")
 
 
 HALF_MADE = """
