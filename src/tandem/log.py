@@ -13,7 +13,7 @@ from tandem.engine.spark.job_log import JSON
 
 
 def to_console() -> None:
-    """Logs for a person at a terminal, without details such as the commands of services."""
+    """Logs for a person at a terminal, without details such as services' commands."""
     colours = sys.stderr.isatty() and "NO_COLOR" not in os.environ
     _configure(
         structlog.processors.TimeStamper(fmt="%H:%M:%S", utc=False),

@@ -88,7 +88,7 @@ def _way_on(command: str, deployed: Sequence[DeployedJob]) -> str:
 
 
 def _way_out(command: str, deployed: Sequence[DeployedJob]) -> str:
-    """Returns which command ends the jobs and their costs, or shows the result of a batch."""
+    """Returns which command ends jobs and costs, or shows a batch's result."""
     billed = any(job.changes.billed for job in deployed)
     match command.split():
         case ["destroy", *_]:

@@ -248,7 +248,7 @@ class Settings(_Frozen):
 
     @property
     def billed(self) -> bool:
-        """Whether clusters, jobs and objects cost money; those of a rehearsal are on this machine."""
+        """Whether clusters, jobs and objects cost money; a rehearsal's do not."""
         return self.backend == "dataproc"
 
     @property
