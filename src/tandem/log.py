@@ -13,10 +13,12 @@ from tandem.engine.spark.job_log import JSON
 
 
 def to_console() -> None:
-    """Logs for a person at a terminal."""
+    """Logs for a person at a terminal, without details such as services' commands."""
     colours = sys.stderr.isatty() and "NO_COLOR" not in os.environ
     _configure(
-        structlog.processors.TimeStamper(fmt="%H:%M:%S", utc=False), structlog.dev.ConsoleRenderer(colors=colours)
+        structlog.processors.TimeStamper(fmt="%H:%M:%S", utc=False),
+        structlog.dev.ConsoleRenderer(colors=colours),
+        least=logging.INFO,
     )
 
 
@@ -39,8 +41,12 @@ def _as_the_job(_: object, __: str, event: structlog.typing.EventDict) -> struct
     return {**first, **event}
 
 
-def _configure(*processors: Processor) -> None:
+def _configure(*processors: Processor, least: int = logging.DEBUG) -> None:
     # The Kafka client logs every attempt to reconnect; Tandem reports an outage once.
     logging.getLogger("kafka").setLevel(logging.CRITICAL)
     # While a bar is shown, Rich replaces `sys.stderr` by a stream that writes above the bar.
-    structlog.configure(processors=processors, logger_factory=lambda *_: structlog.PrintLogger(sys.stderr))
+    structlog.configure(
+        processors=processors,
+        wrapper_class=structlog.make_filtering_bound_logger(least),
+        logger_factory=lambda *_: structlog.PrintLogger(sys.stderr),
+    )

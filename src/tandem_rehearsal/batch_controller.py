@@ -134,6 +134,8 @@ class BatchController:
             batch = next((each for each in self._batches.values() if each.batch.operation == request.name), None)
         if batch is None:
             refuse(context, grpc.StatusCode.NOT_FOUND, f"Not found: Operation {request.name}")
+        if batch.batch.state not in _ACTIVE:
+            refuse(context, grpc.StatusCode.FAILED_PRECONDITION, f"Batch {batch.batch.name} has ended")
         threading.Thread(target=self._end, args=(batch,), daemon=True).start()
         return Empty()
 

@@ -139,6 +139,8 @@ class JobController:
     def _cancel(self, request: dataproc.CancelJobRequest, context: grpc.ServicerContext) -> dataproc.Job:
         check_place(request.project_id, request.region, self._place, context)
         submitted = self._known(request.job_id, context)
+        if submitted.job.status.state not in _ACTIVE:
+            refuse(context, grpc.StatusCode.FAILED_PRECONDITION, f"Job {request.job_id} has ended")
         threading.Thread(target=self._end, args=(submitted,), daemon=True).start()
         return submitted.job
 

@@ -38,8 +38,8 @@ from tandem.platforms.dataproc.cluster_jobs import ClusterJobs
 from tandem.platforms.dataproc.job import DataprocJob
 from tandem.platforms.dataproc.release import release
 from tandem.platforms.dataproc.requests import batch_request, label_of, submit_request
+from tandem.platforms.dataproc.run import Run
 from tandem.platforms.dataproc.run_problems import silence_of
-from tandem.platforms.dataproc.runs import Run
 from tandem.platforms.observe import dead_letters_of
 from tandem.settings.load import load
 from tandem.settings.model import Settings

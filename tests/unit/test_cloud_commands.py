@@ -29,6 +29,7 @@ from tandem.platforms.embedded.job import EmbeddedJob
 from tandem.platforms.parity import Parity
 from tandem.runtimes import runtimes
 from tandem.settings.profiles import profiles
+from tandem_rehearsal.job import RehearsalJob
 from tests import ROOT
 from tests.readme import commands_of, run
 
@@ -280,6 +281,44 @@ def test_an_interruption_is_explained(
     ]
 
 
+@pytest.mark.parametrize(
+    ("command", "method", "hint"),
+    [
+        (("deploy",), "submit", "`tandem OPTIONS deploy` continues, `tandem OPTIONS destroy` ends the job"),
+        (("up",), "submit", "`tandem OPTIONS up` continues, `tandem OPTIONS destroy` ends the job"),
+        (("destroy", "--yes"), "stop", "run `tandem OPTIONS destroy` again"),
+    ],
+)
+def test_a_rehearsal_that_does_not_end_speaks_of_no_costs(
+    cloud: CliRunner, command: tuple[str, ...], method: str, hint: str
+) -> None:
+    ends: list[BaseException] = [KeyboardInterrupt(), TandemError(FAILED, hint="")]
+
+    def end(job: RehearsalJob) -> None:
+        job.changes.cluster = job.changes.with_costs("the cluster tandem runs")
+        raise ends.pop(0)
+
+    hint = hint.replace("OPTIONS", "--profile rehearsal")
+    state = "orders_payments: no job was stopped or submitted; the cluster tandem runs"
+    with patch.object(RehearsalJob, method, end):
+        interrupted = cloud.invoke(app, ["--profile", "rehearsal", *command]).stderr
+        failed = cloud.invoke(app, ["--profile", "rehearsal", *command]).exception
+    assert interrupted.splitlines()[-2:] == [f"error: interrupted: {state}", f"hint: {hint}"]
+    assert getattr(failed, "__notes__", []) == [f"so far: {state}; {hint.rpartition(', ')[2]}"]
+
+
+@pytest.mark.parametrize(
+    ("profile", "end"), [("gcp", "destroy` stops it and its costs"), ("rehearsal", "destroy` stops it")]
+)
+def test_a_deployment_says_what_ends_its_costs_if_there_are_any(
+    cloud: CliRunner, monkeypatch: pytest.MonkeyPatch, profile: str, end: str
+) -> None:
+    for method in ("submit", "wait_until_ready"):
+        monkeypatch.setattr(RehearsalJob, method, lambda _: None)
+    said = cloud.invoke(app, ["--profile", profile, "deploy"]).stderr
+    assert said.splitlines()[-1].endswith(end)
+
+
 FAILED = "the job failed"
 
 
@@ -458,13 +497,25 @@ def test_an_interruption_of_a_local_environment_is_explained(
     ]
 
 
-def test_an_interruption_of_the_start_prints_no_trace() -> None:
-    code = (
-        "import os, signal; from tandem.cli import commands, main; "
-        "commands.modules_for = lambda _: os.kill(os.getpid(), signal.SIGINT); main.main()"
+@pytest.mark.parametrize("module", ["traceback", "structlog", "typer", "tandem.settings.profiles"])
+@pytest.mark.parametrize("program", [("-m", "tandem"), ("-c", "from tandem.cli.main import main; main()")])
+def test_an_interruption_of_the_start_prints_no_trace(tmp_path: Path, program: tuple[str, ...], module: str) -> None:
+    """It comes when Python begins to import a module."""
+    (tmp_path / "sitecustomize.py").write_text(
+        "import os, signal, sys\n"
+        "def interrupt(event, details):\n"
+        f"    if event == 'import' and details[0] == '{module}':\n"
+        "        os.kill(os.getpid(), signal.SIGINT)\n"
+        "sys.addaudithook(interrupt)\n"
     )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
-    assert (done.returncode, done.stderr) == (INTERRUPTED, "")
+    done = subprocess.run(
+        [sys.executable, *program, "profile", "list"],
+        env={**NOBODY, "PYTHONPATH": str(tmp_path)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (done.returncode, done.stdout, done.stderr) == (INTERRUPTED, "", "")
 
 
 HALF_MADE = """

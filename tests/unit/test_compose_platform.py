@@ -11,6 +11,7 @@ from datetime import UTC, datetime, timedelta, timezone
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
+from unittest.mock import Mock
 
 import pytest
 from structlog.testing import capture_logs
@@ -179,7 +180,7 @@ def test_an_engine_that_goes_away_is_said_in_one_line(monkeypatch: pytest.Monkey
     def gone(**_: object) -> None:
         raise ConnectionRefusedError("connection refused")
 
-    client = SimpleNamespace(containers=SimpleNamespace(list=gone), info=gone, close=lambda: None)
+    client = Mock(containers=SimpleNamespace(list=gone), info=gone)
     monkeypatch.setattr("docker.DockerClient", lambda **_: client)
     containers = Containers(Engine("unix:///x", 0))
     monkeypatch.setattr(Project, "containers", containers)
@@ -191,11 +192,27 @@ def test_an_engine_that_goes_away_is_said_in_one_line(monkeypatch: pytest.Monkey
 
 def test_the_engines_connections_end_with_who_asked(monkeypatch: pytest.MonkeyPatch) -> None:
     closed: list[bool] = []
-    client = SimpleNamespace(info=lambda: {"a": 1}, close=lambda: closed.append(True))
-    monkeypatch.setattr("docker.DockerClient", lambda **_: client)
+
+    class Client:
+        def __init__(self, **_: object) -> None:
+            self.api = SimpleNamespace(close=lambda: closed.append(True))
+
+        def info(self) -> dict[str, int]:
+            return {"a": 1}
+
+        @property
+        def containers(self) -> SimpleNamespace:
+            labels = {"com.docker.compose.service": "job"}
+            return SimpleNamespace(list=lambda **_: [SimpleNamespace(client=self, labels=labels)])
+
+    monkeypatch.setattr("docker.DockerClient", Client)
     containers = Containers(Engine("unix:///x", 0))
     assert (containers.info(), closed) == ({"a": 1}, [])
+    # A container asks the engine for its log, for example, by the client that found it.
+    found = containers.of("p")["job"]
     del containers
+    assert closed == []
+    del found
     assert closed == [True]
 
 
@@ -528,6 +545,6 @@ def test_images_are_named_with_their_sizes_each_once(monkeypatch: pytest.MonkeyP
         return SimpleNamespace(labels={"com.docker.compose.service": service}, image=image)
 
     found = [container("job", "tandem/spark:0.1.0"), container("setup", "tandem/spark:0.1.0"), container("old")]
-    client = SimpleNamespace(containers=SimpleNamespace(list=lambda **_: found), close=lambda: None)
+    client = Mock(containers=SimpleNamespace(list=lambda **_: found))
     monkeypatch.setattr("docker.DockerClient", lambda **_: client)
     assert Containers(Engine("unix:///x", 0)).image_sizes("p") == {"tandem/spark": 100}

@@ -10,7 +10,7 @@ import threading
 import zipfile
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import nullcontext
+from contextlib import nullcontext, suppress
 from dataclasses import dataclass, field, replace
 from io import BytesIO
 from pathlib import Path
@@ -19,6 +19,7 @@ from unittest.mock import MagicMock
 
 import grpc
 import pytest
+from google.api_core.exceptions import FailedPrecondition
 from google.cloud import dataproc_v1 as dataproc
 from structlog.testing import capture_logs
 
@@ -657,8 +658,8 @@ def marks(monkeypatch: pytest.MonkeyPatch) -> Marks:
 
 
 CREATED = "topics, collections and uploads may have been created"
-RUNS = "the cluster tandem runs and costs money"
-COSTS = "jobs that run, and the cluster tandem if there is one, cost money"
+RUNS = "the cluster tandem runs, which costs money"
+COSTS = "jobs and the cluster tandem may still run, which costs money"
 
 
 @pytest.mark.parametrize(
@@ -669,7 +670,7 @@ COSTS = "jobs that run, and the cluster tandem if there is one, cost money"
         (
             True,
             "cluster.ensure",
-            "no job was stopped or submitted; the cluster tandem may have been created and cost money; " + CREATED,
+            "no job was stopped or submitted; the cluster tandem may have been created, which costs money; " + CREATED,
         ),
         (
             True,
@@ -715,6 +716,30 @@ def test_an_interrupted_serverless_deployment_says_that_a_job_costs_money(
     job.close()
     costs = "a serverless job costs money as long as it runs"
     assert str(job.changes) == f"it is unknown whether a job was submitted; {costs}; {CREATED}"
+
+
+@pytest.mark.parametrize("chosen", ["settings", "serverless"])
+def test_a_rehearsal_that_does_not_end_speaks_of_no_costs(
+    request: pytest.FixtureRequest, server: Server, marks: Marks, monkeypatch: pytest.MonkeyPatch, chosen: str
+) -> None:
+    """The code of the cloud runs against stand-ins."""
+    monkeypatch.setattr("tandem.platforms.dataproc.runs.STOP_DEADLINE_S", 0.1)
+    settings = request.getfixturevalue(chosen).model_copy(update={"backend": "rehearsal"})
+    with capture_logs() as logged:
+        Deployment(settings).any_cluster.ensure()
+    left = [str(each) for each in logged]
+    for owner, method, command in (
+        (Cluster, "ensure", "submit"),
+        (Runs, "await_end", "reconcile"),
+        (Deployment, "check_earlier", "stop"),
+        (Cluster, "delete", "stop"),
+    ):
+        job = DataprocJob(settings)
+        with monkeypatch.context() as patched, suppress(KeyboardInterrupt):
+            patched.setattr(owner, method, interrupt)
+            getattr(job, command)()
+        left.append(str(job.changes))
+    assert [each for each in left if "cost" in each] == []
 
 
 def test_a_deployment_knows_its_job_until_it_runs(
@@ -800,7 +825,7 @@ def test_a_new_job_does_not_obey_what_an_earlier_one_of_its_name_was_asked(
     [
         ("check_earlier", f"no job was stopped or submitted; {COSTS}"),
         ("jobs.stop", f"the job ID was asked to stop; {COSTS}"),
-        ("cluster.delete", "the job ID has stopped; the cluster tandem may still exist and cost money"),
+        ("cluster.delete", "the job ID has stopped; the cluster tandem may still exist, which costs money"),
         ("bucket.remove_all", "the job ID has stopped; the cluster tandem is deleted; its data may be deleted in part"),
     ],
 )
@@ -861,7 +886,7 @@ def test_a_command_knows_its_batch_until_it_has_ended(
     cancel = "batches cancel" if chosen == "serverless" else "jobs kill"
     place = "--region=europe-west3 --project=some-project"
     assert str(job.changes) == (
-        f"{name} {run.id} continues and costs money, and `gcloud dataproc {cancel} {run.id} {place}` ends it"
+        f"{name} {run.id} continues, which costs money; `gcloud dataproc {cancel} {run.id} {place}` ends it"
     )
     job.deployment.jobs.cancel(run)
     job.deployment.jobs.await_end(run, 10)
@@ -920,11 +945,29 @@ def test_destroy_waits_for_a_batch_that_is_being_cancelled(
     assert awaited == [run.id]
 
 
+@pytest.mark.parametrize("chosen", ["settings", "serverless"])
+def test_a_run_that_has_ended_before_it_is_cancelled_is_no_error(
+    request: pytest.FixtureRequest, server: Server, marks: Marks, monkeypatch: pytest.MonkeyPatch, chosen: str
+) -> None:
+    settings = request.getfixturevalue(chosen)
+    deployment = Deployment(settings)
+    deployment.any_cluster.ensure()
+    server.codes = [0]
+    ended = deployment.jobs.submit(release(settings, REPLAY), None)
+    deployment.jobs.await_end(ended, 10)
+    deployment.jobs.end(replace(ended, state="running"))
+    # A refusal to cancel one that runs is an error.
+    running = deployment.jobs.submit(release(settings, REPLAY), ended.id)
+    monkeypatch.setattr(type(deployment.jobs), "cancel", MagicMock(side_effect=FailedPrecondition("refused")))
+    with pytest.raises(TandemError, match=f"cancelling the job {running.id} failed"):
+        deployment.jobs.end(running)
+
+
 @pytest.mark.parametrize(
     ("others", "environment", "left"),
     [
-        (["other"], "tandem", "the cluster tandem costs money, and is kept because other jobs run on it"),
-        ([], "theirs", "the cluster tandem is kept and costs money"),
+        (["other"], "tandem", "the cluster tandem is kept because other jobs run on it, which costs money"),
+        ([], "theirs", "the cluster tandem is kept, which costs money"),
         ([], "tandem", "the cluster tandem is deleted"),
         ([], None, "the cluster tandem does not exist"),
     ],

@@ -23,7 +23,8 @@ from tandem import documentation
 from tandem.catalog import find
 from tandem.cli.app import app
 from tandem.cli.context import CommandContext
-from tandem.cli.main import INTERRUPTED, print_error
+from tandem.cli.execution import print_error
+from tandem.cli.main import INTERRUPTED
 from tandem.dashboard.declaration import declared
 from tandem.dashboard.prometheus import registry
 from tandem.dashboard.state import Account, Batch, PipelineState

@@ -21,7 +21,8 @@ from tandem.platforms.dataproc.clients import Clients
 from tandem.platforms.dataproc.cluster_jobs import ClusterJobs
 from tandem.platforms.dataproc.driver_log import DriverLog, line_of
 from tandem.platforms.dataproc.requests import cluster_request
-from tandem.platforms.dataproc.runs import Run, Runs
+from tandem.platforms.dataproc.run import Run
+from tandem.platforms.dataproc.runs import Runs
 from tandem.settings.load import load
 from tandem.settings.model import Settings
 from tandem.supervision.log_line import LogLine

@@ -2,6 +2,7 @@ import json
 import re
 import shlex
 import subprocess
+import sys
 import threading
 from collections.abc import Mapping
 from contextlib import nullcontext
@@ -309,7 +310,7 @@ def test_what_ended_a_program_is_found_after_its_log_was_emptied(tmp_path: Path)
     assert error_summary(log, from_byte=10_000) == "the cause"
 
 
-STRANGE = "zoë 漢 🐎 a\\b %41 #c \"d\" 'e' $HOME ${x} =f !g"
+STRANGE = "zoë 漢 a\\b %41 #c \"d\" 'e' $HOME ${x} =f !g"
 
 
 def read_by_java(text: str) -> dict[str, str]:
@@ -355,6 +356,8 @@ def test_spark_reads_the_folders_that_are_meant(tmp_path: Path, spark: LocalSpar
         ("state_dir", "a,b", "the state folder .*a,b.* has a comma in its path: Kafka and Spark read it as"),
         ("state_dir", "a:b", "the state folder .*a:b.* has a colon in its path: Java's class path ends a name there"),
         ("cache_dir", "a:b", "the cache folder .*a:b has a colon in its path"),
+        ("state_dir", "a🦊", "the state folder .*a🦊.* has an emoji or another character .* in its path: Java"),
+        ("cache_dir", "a🦊", "the cache folder .*a🦊 has an emoji"),
     ],
 )
 def test_a_folder_that_a_program_would_misread_is_refused_before_anything_starts(
@@ -366,6 +369,15 @@ def test_a_folder_that_a_program_would_misread_is_refused_before_anything_starts
         with pytest.raises(UsageError, match=said) as told:
             start()
         assert f"set TANDEM_{variable.upper()} to" in (told.value.hint or "")
+
+
+def test_a_python_whose_jars_of_spark_java_would_not_find_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys, "prefix", str(tmp_path / "🦊"))
+    with pytest.raises(UsageError, match=r"the Python folder .*🦊 has an emoji") as told:
+        check_folder_names(load("embedded", {"state_dir": tmp_path, "cache_dir": tmp_path}))
+    assert told.value.hint.startswith("install Tandem in a folder without an emoji")
 
 
 def test_a_folder_whose_name_can_be_escaped_is_taken(tmp_path: Path) -> None:

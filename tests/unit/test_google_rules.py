@@ -5,14 +5,15 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, NoReturn
 
 import grpc
 import pytest
-from google.api_core.exceptions import InvalidArgument
+from google.api_core.exceptions import FailedPrecondition, InvalidArgument
 from google.cloud import dataproc_v1 as dataproc
 from google.protobuf.json_format import MessageToDict
 
@@ -41,8 +42,9 @@ from tandem.platforms.dataproc.requests import (
     name_of,
     submit_request,
 )
+from tandem.platforms.dataproc.run import Run
 from tandem.platforms.dataproc.run_problems import few_restarts, problem_of
-from tandem.platforms.dataproc.runs import Run, Runs
+from tandem.platforms.dataproc.runs import Runs
 from tandem.scaffold import write
 from tandem.settings.load import load
 from tandem.settings.model import Settings
@@ -381,6 +383,55 @@ def test_a_cluster_that_is_being_deleted_is_not_deleted_again(
     monkeypatch.setattr(client, "delete_cluster", lambda **request: asked.append(request))
     assert Cluster(settings, client).delete() == "deleted"
     assert asked == []
+
+
+@pytest.mark.parametrize("begun", ["DELETING", "RUNNING"])
+def test_a_cluster_whose_deletion_begins_before_it_is_deleted_is_no_error(
+    settings: Settings, going: Any, monkeypatch: pytest.MonkeyPatch, begun: str
+) -> None:
+    """Google deletes an idle cluster."""
+    client, states = Clients(settings.gcp).clusters, dataproc.ClusterStatus.State
+    going.status.state = states.RUNNING
+
+    def refuse(**_: object) -> NoReturn:
+        going.status.state = states[begun]
+        raise FailedPrecondition("refused")
+
+    monkeypatch.setattr(client, "delete_cluster", refuse)
+    refused = pytest.raises(TandemError, match="deleting the cluster tandem failed: refused")
+    with nullcontext() if begun == "DELETING" else refused:
+        assert Cluster(settings, client).delete() == "deleted"
+
+
+@pytest.mark.parametrize(
+    ("state", "said"),
+    [
+        (None, "there is no cluster to VERB on"),
+        ("DELETING", "there is no cluster to VERB on"),
+        ("ERROR", "the cluster tandem is ERROR"),
+        ("STOPPED", "the cluster tandem is STOPPED"),
+    ],
+)
+@pytest.mark.parametrize("verb", ["reconcile", "replay"])
+def test_a_batch_needs_a_cluster_that_takes_it(
+    server: Server, settings: Settings, verb: str, state: str | None, said: str
+) -> None:
+    job = DataprocJob(settings)
+    if state:
+        job.deployment.any_cluster.ensure()
+        server.clusters.find("tandem").status.state = dataproc.ClusterStatus.State[state]
+    with pytest.raises(EnvironmentNotReadyError, match=said.replace("VERB", verb)):
+        getattr(job, verb)(*[None] * (verb == "replay"))
+
+
+def test_a_cluster_that_is_being_deleted_is_none_for_the_doctor(server: Server, settings: Settings) -> None:
+    Deployment(settings).any_cluster.ensure()
+    found = server.clusters.find("tandem")
+    found.config.software_config.image_version = "2.2-debian12"
+    with pytest.raises(TandemError, match=r"has image 2\.2-debian12"):
+        checks_of(settings)["cluster"]()
+    found.status.state = dataproc.ClusterStatus.State.DELETING
+    assert checks_of(settings)["cluster"]().startswith("none named tandem; deploy creates it")
 
 
 def test_a_created_cluster_has_javas_own_tls_and_reads_secrets(server: Server, settings: Settings) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -52,6 +53,16 @@ def test_a_tools_line_has_the_names_of_the_jobs(capsys: pytest.CaptureFixture[st
     line = capsys.readouterr().err
     assert set(json.loads(line)) == {"time", "severity", "message", "service"}
     assert (parse(line).level, parse(line).text) == ("error", "no answer service=kafka")
+
+
+def test_a_terminal_shows_no_details(capsys: pytest.CaptureFixture[str]) -> None:
+    log.to_console()
+    structlog.get_logger().debug("detail")
+    structlog.get_logger().info("news")
+    assert re.findall("detail|news", capsys.readouterr().err) == ["news"]
+    log.to_stderr(TEXT)
+    structlog.get_logger().debug("detail")
+    assert parse(capsys.readouterr().err).level == "debug"
 
 
 @pytest.mark.parametrize(

@@ -8,6 +8,7 @@ from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
+from unittest.mock import Mock
 
 import pytest
 
@@ -68,9 +69,7 @@ def engine_with(
         SimpleNamespace(name=name, attrs={"Labels": labels}, remove=partial(done.append, name))
         for name, labels in (volumes or {}).items()
     ]
-    client = SimpleNamespace(
-        containers=SimpleNamespace(list=listed), volumes=SimpleNamespace(list=lambda **_: kept), close=lambda: None
-    )
+    client = Mock(containers=SimpleNamespace(list=listed), volumes=SimpleNamespace(list=lambda **_: kept))
     monkeypatch.setattr("docker.DockerClient", lambda **_: client)
     monkeypatch.setattr(Project, "containers", Containers(Engine("unix:///x", 0)))
     monkeypatch.setattr(Project, "plain", lambda _: SimpleNamespace(run=lambda *_: done.append("down") or 0))

@@ -23,7 +23,7 @@ from tandem.platforms.dataproc import batch_runs
 from tandem.platforms.dataproc.deploy import Deployment
 from tandem.platforms.dataproc.release import Release, release
 from tandem.platforms.dataproc.requests import submit_request
-from tandem.platforms.dataproc.runs import Run
+from tandem.platforms.dataproc.run import Run
 from tandem.replay import topic_offsets
 from tandem.replay.repeated import continued
 from tandem.replay.resolve import (

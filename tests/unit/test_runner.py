@@ -60,6 +60,16 @@ def shown(layout: Layout, name: str, state: str) -> ServiceState:
     return wait_for(name, probe, deadline_s=20, hint="", interval_s=0.02)
 
 
+def test_the_command_of_a_service_is_a_detail(layout: Layout, states: StateFile) -> None:
+    """It has thousands of characters, and the bench runs services in the process of its terminal."""
+    running = ServiceRunner(Sleeping("kafka"), layout, states)
+    with capture_logs() as logged:
+        running.start()
+        shown(layout, "kafka", "running")
+        running.stop()
+    assert [each["log_level"] for each in logged if "sleep 600" in str(each)] == ["debug"]
+
+
 def given_up(service: ServiceRunner, layout: Layout) -> ServiceState:
     """Starts it and returns what is shown once it was given up."""
     service.start()

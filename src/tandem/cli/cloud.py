@@ -63,7 +63,8 @@ def deploy(
         warn_of_topics(context)
     deployed = [job.changes.job for job in context.jobs if isinstance(job, DeployedJob)]
     state = "the job is running" if wait else "; ".join(deployed)
-    context.say(f"{state}; `tandem status` shows its progress, `tandem destroy` stops it and its costs")
+    stops = f"`tandem destroy` stops it{' and its costs' if context.settings.billed else ''}"
+    context.say(f"{state}; `tandem status` shows its progress, {stops}")
 
 
 @app.command(
@@ -197,7 +198,7 @@ def _show_plan(context: CommandContext, loaded: LoadedSettings, *, as_json: bool
         # Without the braces of the outermost object.
         print("\n".join(f"     {line[2:]}" for line in lines[1:-1]))
     print(note(settings))
-    free = "; the stand-ins cost nothing" if settings.backend == "rehearsal" else ""
+    free = "" if settings.billed else "; the stand-ins cost nothing"
     print(f"approximate costs, by the list prices of us-central1{free}:")
     print("\n".join(f"  - {line}" for line in costs))
     for warning in warned:

@@ -54,8 +54,9 @@ def changes_explained(context: CommandContext, command: str, *, local: LocalStat
     except TandemError as error:
         if changed := [job for job in _deployed(context) if job.changes]:
             _name_profile(context)
-            costs = any(job.changes.costs for job in changed)
-            error.add_note(context.told(f"so far: {_state(changed)}{f'; {_way_out(command)}' if costs else ''}"))
+            runs = any(job.changes.running for job in changed)
+            way_out = f"; {_way_out(command, changed)}" if runs else ""
+            error.add_note(context.told(f"so far: {_state(changed)}{way_out}"))
         raise
 
 
@@ -79,20 +80,21 @@ def _state(deployed: Sequence[DeployedJob]) -> str:
 def _way_on(command: str, deployed: Sequence[DeployedJob]) -> str:
     """Returns which commands bring deployed jobs into a known state."""
     if command.startswith(("destroy", *_BATCHES)):
-        return _way_out(command)
+        return _way_out(command, deployed)
     if command == "submit" and all(job.changes.job for job in deployed):
         # It replaces a job that was asked to stop, and leaves a new one alone.
         command = "deploy"
-    return f"`tandem {command}` continues, {_way_out(command)}"
+    return f"`tandem {command}` continues, {_way_out(command, deployed)}"
 
 
-def _way_out(command: str) -> str:
-    """Returns which command ends the costs, or shows the result of a batch."""
+def _way_out(command: str, deployed: Sequence[DeployedJob]) -> str:
+    """Returns which command ends jobs and costs, or shows a batch's result."""
+    billed = any(job.changes.billed for job in deployed)
     match command.split():
         case ["destroy", *_]:
-            return f"run `tandem {command}` again to end the costs"
+            return f"run `tandem {command}` again{' to end the costs' if billed else ''}"
         case ["reconcile"]:
             return "`tandem reconcile` waits for its end and prints its report"
         case ["replay", *options]:
             return f"`tandem {' '.join(('verify', *options))}` compares its documents when it has ended"
-    return "`tandem destroy` ends the job and its costs"
+    return f"`tandem destroy` ends the job{' and its costs' if billed else ''}"

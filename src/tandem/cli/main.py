@@ -1,16 +1,10 @@
-"""Runs the command line, and maps its errors to exit codes."""
+"""Runs the command line, which a signal ends without a stack trace."""
 
 from __future__ import annotations
 
 import signal
 import sys
-import traceback
-from collections.abc import Sequence
 from typing import NoReturn
-
-from tandem.documentation import located
-from tandem.errors import TandemError, UsageError
-from tandem.foreign.inheritance import adapt_this_process
 
 INTERRUPTED = 130
 
@@ -22,44 +16,12 @@ def main() -> NoReturn:
     """
     interrupt_by_signals()
     try:
-        _run(sys.argv[1:] or ["--help"])
+        # Imported here, because its packages take a fifth of a second, in which the command may be interrupted.
+        from tandem.cli.execution import execute
+
+        execute(sys.argv[1:] or ["--help"])
     except KeyboardInterrupt:
         sys.exit(INTERRUPTED)
-    except TandemError as error:
-        # Read here, because an error may occur before the context exists.
-        if "--debug" in sys.argv:
-            traceback.print_exception(error)
-        print_error(error)
-        sys.exit(error.exit_code)
-    except BrokenPipeError:
-        sys.stderr.close()
-        sys.exit(0)
-
-
-def print_error(error: TandemError) -> None:
-    """Prints an error with its hint, and what was added to it."""
-    notes: list[str] = getattr(error, "__notes__", [])
-    print(located("\n".join((f"error: {error}", f"hint: {error.hint}", *notes))), file=sys.stderr)
-
-
-def _run(arguments: Sequence[str]) -> NoReturn:
-    # Before the commands are imported, so that they import our packages, and no warning of a library ends them.
-    adapt_this_process()
-    import typer
-
-    from tandem import log
-    from tandem.cli.commands import command_line, modules_for
-
-    log.to_console()
-    app = command_line(modules_for(arguments))
-    try:
-        code = app(args=[*arguments], standalone_mode=False)
-    except typer.Abort:
-        raise KeyboardInterrupt from None
-    except typer.TyperException as error:
-        message = error.format_message().replace(": Value error, ", ": ", 1)
-        raise UsageError(message, hint="`tandem --help` lists the commands and options") from error
-    sys.exit(code if isinstance(code, int) else 0)
 
 
 def interrupt_by_signals() -> None:
@@ -90,7 +52,3 @@ def report_unraisable(error: sys.UnraisableHookArgs) -> None:
     of_grpc = frame is not None and frame.f_globals.get("__name__", "").partition(".")[0] == "grpc"
     if not (isinstance(error.exc_value, AttributeError) and deleted and of_grpc):
         sys.__unraisablehook__(error)
-
-
-if __name__ == "__main__":
-    main()

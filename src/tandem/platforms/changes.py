@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 
 
 @dataclass
 class ChangesSoFar:
     """The changes of one command to one job so far.
 
-    Each attribute is a part of the message. It is empty as long as the command has changed nothing there. Set it before
-    a change to what is true if the change is interrupted or fails. Set it after the change to the result.
+    Each attribute but the last is a part of the message. It is empty as long as the command has changed nothing there.
+    Set it before a change to what is true if the change is interrupted or fails. Set it after the change to the result.
 
     Attributes:
         job: the job, and the one that it replaces.
@@ -18,6 +18,7 @@ class ChangesSoFar:
         cluster: its cluster.
         data: topics, collections, uploads and checkpoint.
         services: the stand-ins of a rehearsal.
+        billed: whether the changes may cost money; see ``Settings.billed``.
     """
 
     job: str = ""
@@ -25,17 +26,22 @@ class ChangesSoFar:
     cluster: str = ""
     data: str = ""
     services: str = ""
+    billed: bool = True
 
     def __bool__(self) -> bool:
-        return bool(self.costs or self.data)
+        return bool(self.running or self.data)
 
     @property
-    def costs(self) -> bool:
-        """Whether what was changed may cost money as long as it runs."""
+    def running(self) -> bool:
+        """Whether what was changed may run."""
         return bool(self.job or self.batch or self.cluster or self.services)
 
+    def with_costs(self, what: str) -> str:
+        """Returns a part of the message, and that it costs money if it does."""
+        return f"{what}, which costs money" if self.billed else what
+
     def __str__(self) -> str:
-        parts = [getattr(self, each.name) for each in fields(self)]
+        parts = [self.job, self.batch, self.cluster, self.data, self.services]
         if not (self.job or self.batch) and (self.cluster or self.data):
             parts.insert(0, "no job was stopped or submitted")
         return "; ".join(filter(None, parts)) or "nothing was changed"

@@ -247,6 +247,11 @@ class Settings(_Frozen):
         return (*self.required, *self.required_to_deploy, *serverless)
 
     @property
+    def billed(self) -> bool:
+        """Whether clusters, jobs and objects cost money; a rehearsal's do not."""
+        return self.backend == "dataproc"
+
+    @property
     def home(self) -> Path:
         """The folder of this profile's data, checkpoint, logs and process ids."""
         return self.state_dir / self.profile

@@ -191,7 +191,7 @@ class ServiceRunner:
         with self._changed:
             if self._stops or self._next:
                 return
-            _log.info("starting a service", service=service.name, command=shlex.join(service.command))
+            _log.debug("starting a service", service=service.name, command=shlex.join(service.command))
             process = spawn(service.command, log=folder.log(service.name), env=service.environment, cwd=folder.home)
             # This start is the restart that was requested before.
             self._request = None

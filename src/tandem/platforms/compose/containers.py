@@ -36,8 +36,8 @@ class Containers:
     def __init__(self, engine: Engine) -> None:
         with _answering():
             self._client = docker.DockerClient(base_url=engine.host)
-        # Closes the connections when Python deletes this object.
-        finalize(self, self._client.close)
+        # Closes the connections when Python deletes the client. The containers and volumes that it found keep it.
+        finalize(self._client, self._client.api.close)
 
     def info(self) -> dict[str, Any]:
         """Returns the engine's information about itself."""

@@ -12,7 +12,8 @@ from tandem.job_files import RECONCILE, REPLAY, replay_arguments
 from tandem.platforms.changes import ChangesSoFar
 from tandem.platforms.dataproc.deploy import Deployment
 from tandem.platforms.dataproc.release import Release, release
-from tandem.platforms.dataproc.runs import Run, Runs
+from tandem.platforms.dataproc.run import Run
+from tandem.platforms.dataproc.runs import Runs
 from tandem.platforms.observe import BATCHES
 from tandem.settings.model import Settings
 
@@ -72,7 +73,7 @@ def _name(run: Run) -> str:
 
 
 def _ended(service: Runs, run: Run, deadline_s: float, changes: ChangesSoFar) -> Run:
-    changes.batch = f"{_name(run)} continues and costs money, and {service.way_to_end(run)} ends it"
+    changes.batch = f"{changes.with_costs(f'{_name(run)} continues')}; {service.way_to_end(run)} ends it"
     ended = service.await_end(run, deadline_s)
     changes.batch = ""
     return ended

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 from tandem.platforms.dataproc.calls import call
 from tandem.platforms.dataproc.release import Release
 from tandem.platforms.dataproc.requests import ACTIVE_BATCHES, batch_request, batches_parent, place_of
-from tandem.platforms.dataproc.runs import Run, Runs, run_of
+from tandem.platforms.dataproc.run import Run, run_of
+from tandem.platforms.dataproc.runs import Runs
 
 if TYPE_CHECKING:
     from google.cloud.dataproc_v1 import Batch, BatchControllerClient

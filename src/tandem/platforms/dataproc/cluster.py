@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Literal
 
 import structlog
 
-from tandem.errors import EnvironmentNotReadyError
+from tandem.errors import EnvironmentNotReadyError, TandemError
 from tandem.platforms.dataproc.calls import call
 from tandem.platforms.dataproc.machine_type import machine_type_of
 from tandem.platforms.dataproc.refusals import Refusal, recognised
@@ -46,16 +46,19 @@ class Cluster:
         self._google = settings.gcp
         self._client = client
 
-    def check(self) -> None:
-        """Raises if there is a cluster that cannot run the job; changes nothing.
+    def check(self) -> GoogleCluster | None:
+        """Returns the cluster, or None if there is none or it is being deleted.
 
         Raises:
             EnvironmentNotReadyError: the cluster failed, is stopped, may not read secrets, or has too small machines.
         """
-        if (existing := self.find()) and not _is_going(existing):
-            _check_scopes(existing)
-            _check_machines(existing, self._google.machine)
-            self._check_state(existing)
+        existing = self.find()
+        if existing is None or _is_going(existing):
+            return None
+        _check_scopes(existing)
+        _check_machines(existing, self._google.machine)
+        self._check_state(existing)
+        return existing
 
     def ensure(self) -> None:
         """Returns when the cluster runs; creates it if there is none.
@@ -72,7 +75,8 @@ class Cluster:
         if existing and _is_going(existing):
             existing = self._after_deletion(existing)
         if existing is None:
-            _log.info("creating the cluster; this takes some minutes and costs from now on", cluster=name)
+            costs = "; this takes some minutes and costs from now on" if self._settings.billed else ""
+            _log.info(f"creating the cluster{costs}", cluster=name)
             request = cluster_request(self._settings)
             # One id for this attempt and its retries: a deleted cluster may be created again.
             request.request_id = str(uuid.uuid4())
@@ -130,7 +134,12 @@ class Cluster:
                 self._client.delete_cluster(request=request, retry=None)
 
         if not _is_going(existing):
-            call(f"deleting the cluster {self._google.cluster}", delete)
+            try:
+                call(f"deleting the cluster {self._google.cluster}", delete)
+            except TandemError:
+                # Google refuses if it has begun to delete an idle cluster meanwhile.
+                if (now := self.find()) and not _is_going(now):
+                    raise
         self._after_deletion(existing)
         return "deleted"
 

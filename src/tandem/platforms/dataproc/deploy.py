@@ -22,7 +22,8 @@ from tandem.platforms.dataproc.driver_log import DriverLog
 from tandem.platforms.dataproc.memory import executor_of
 from tandem.platforms.dataproc.network import check_network
 from tandem.platforms.dataproc.release import Release, release
-from tandem.platforms.dataproc.runs import Run, Runs
+from tandem.platforms.dataproc.run import Run
+from tandem.platforms.dataproc.runs import Runs
 from tandem.platforms.dataproc.secret_check import JOB_PASSWORDS, check_reference, check_secret
 from tandem.platforms.parity import runtime_of
 from tandem.platforms.provision import (
@@ -229,10 +230,10 @@ class Deployment:
         with work_shown("uploading"):
             self.upload(made)
         if self.cluster:
-            changes.cluster = f"the cluster {settings.gcp.cluster} may have been created and cost money"
+            changes.cluster = changes.with_costs(f"the cluster {settings.gcp.cluster} may have been created")
             self.cluster.ensure()
-            changes.cluster = f"the cluster {settings.gcp.cluster} runs and costs money"
-        else:
+            changes.cluster = changes.with_costs(f"the cluster {settings.gcp.cluster} runs")
+        elif changes.billed:
             changes.cluster = "a serverless job costs money as long as it runs"
         newest = self.jobs.newest()
         unknown = "it is unknown whether a job was submitted"

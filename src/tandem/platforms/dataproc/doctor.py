@@ -46,7 +46,7 @@ def _bucket(settings: Settings) -> str:
 
 
 def _bucket_costs(settings: Settings) -> str:
-    if settings.backend == "rehearsal":
+    if not settings.billed:
         raise Skipped("the stand-in's objects cost nothing")
     policy, bucket = _deployment(settings).bucket.policy(), f"gs://{settings.gcp.bucket}"
     if policy is None:
@@ -84,7 +84,7 @@ def _cluster(settings: Settings) -> str:
     cluster, wanted = _deployment(settings).cluster, runtime_of(settings).image
     if cluster is None:
         raise Skipped(f"not needed: a serverless batch of runtime {wanted}, for {settings.gcp.ttl_hours} hours")
-    if (existing := cluster.find()) is None:
+    if (existing := cluster.check()) is None:
         return f"none named {settings.gcp.cluster}; deploy creates it with image {wanted}"
     image = existing.config.software_config.image_version
     # Google adds the patch: 4.0.3-debian13 is a 4.0-debian13.
@@ -94,7 +94,6 @@ def _cluster(settings: Settings) -> str:
             f"{existing.cluster_name} has image {image or 'unknown'}, but the jars are for {wanted}",
             hint="use a cluster of that image, or change `default` in runtimes.toml and lock the jars again",
         )
-    cluster.check()
     return f"{existing.cluster_name}, {existing.status.state.name}, image {image}"
 
 

@@ -16,7 +16,8 @@ from tandem.errors import EnvironmentNotReadyError
 from tandem.platforms.dataproc.bucket import Bucket
 from tandem.platforms.dataproc.calls import call
 from tandem.platforms.dataproc.clients import Clients
-from tandem.platforms.dataproc.runs import Run, Runs
+from tandem.platforms.dataproc.run import Run
+from tandem.platforms.dataproc.runs import Runs
 from tandem.settings.model import Settings
 from tandem.supervision.log_line import LogLine, of_fields, parse
 

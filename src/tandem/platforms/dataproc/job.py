@@ -18,8 +18,9 @@ from tandem.job_files import RECONCILE, REPLAY
 from tandem.platforms.changes import ChangesSoFar
 from tandem.platforms.dataproc import batch_runs
 from tandem.platforms.dataproc.deploy import Deployment
+from tandem.platforms.dataproc.run import Run
 from tandem.platforms.dataproc.run_problems import few_restarts, problem_of, silence_of, state_of
-from tandem.platforms.dataproc.runs import Run, Runs
+from tandem.platforms.dataproc.runs import Runs
 from tandem.platforms.observe import batch_failed, has_committed, lag_of, reason_in, status
 from tandem.platforms.progress import progress_of
 from tandem.platforms.removal import remove_collections, remove_topics
@@ -59,7 +60,7 @@ class DataprocJob:
 
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
-        self.changes = ChangesSoFar()
+        self.changes = ChangesSoFar(billed=settings.billed)
         self._submitted: Run | None = None
 
     @cached_property
@@ -105,17 +106,17 @@ class DataprocJob:
         It may be on a cluster or a serverless batch, whatever the settings choose now. Its reconciliation or replay is
         cancelled. The cluster is deleted if Tandem created it and no other job is left on it.
         """
-        deployment, cluster = self.deployment, self.settings.gcp.cluster
-        self.changes.cluster = f"jobs that run, and the cluster {cluster} if there is one, cost money"
+        deployment, cluster, with_costs = self.deployment, self.settings.gcp.cluster, self.changes.with_costs
+        self.changes.cluster = with_costs(f"jobs and the cluster {cluster} may still run")
         deployment.check_earlier()
         stopped = [batch_runs.cancel(deployment, self.changes), *map(self._stop_in, deployment.services)]
         if others := [name for service in deployment.services for name in service.others_on_cluster()]:
             _log.info("the cluster is kept, because other jobs run on it", cluster=cluster, jobs=others)
-            self.changes.cluster = f"the cluster {cluster} costs money, and is kept because other jobs run on it"
+            self.changes.cluster = with_costs(f"the cluster {cluster} is kept because other jobs run on it")
             return any(stopped)
-        self.changes.cluster = f"the cluster {cluster} may still exist and cost money"
+        self.changes.cluster = with_costs(f"the cluster {cluster} may still exist")
         result = deployment.any_cluster.delete()
-        left = {"deleted": "is deleted", "kept": "is kept and costs money", "absent": "does not exist"}
+        left = {"deleted": "is deleted", "kept": with_costs("is kept"), "absent": "does not exist"}
         self.changes.cluster = f"the cluster {cluster} {left[result]}"
         if result == "deleted":
             _log.info("the cluster is deleted", cluster=cluster)
@@ -215,7 +216,7 @@ class DataprocJob:
 
     def _check_cluster(self, verb: str) -> None:
         cluster = self.deployment.cluster
-        if cluster and cluster.find() is None:
+        if cluster and cluster.check() is None:
             raise EnvironmentNotReadyError(f"there is no cluster to {verb} on", hint="`tandem deploy` creates it")
 
     def _report_of(self, entry: str, service: Runs, run: Run) -> dict[str, Any]:

@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from tandem.platforms.dataproc.refusals import recognised
-from tandem.platforms.dataproc.runs import Run
+from tandem.platforms.dataproc.run import Run
 
 # Two hours at Dataproc's limit of ten an hour.
 _FEW_RESTARTS = 20
