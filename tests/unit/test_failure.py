@@ -334,6 +334,71 @@ def started(
     return ended.value.code
 
 
+def after_a_reload(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, failure: Failure | None, unreadable: Exception | None = None
+) -> tuple[int | str | None, bool]:
+    """Returns the exit code of a driver after a reload that fails, and whether it waited for another one."""
+    signals = MagicMock()
+    signals.restart_requested.side_effect = [True, False]
+    config = folder / "job.json"
+    config.write_text(job_config("p").to_json())
+    monkeypatch.setattr("sys.argv", ["job", "--config", str(config)])
+    monkeypatch.setattr(job, "SignalHandler", lambda: signals)
+    monkeypatch.setattr(job, "session", MagicMock())
+    monkeypatch.setattr(job, "describe", lambda *_: {})
+    monkeypatch.setattr(job, "log_to_stderr", lambda _: None)
+    monkeypatch.setattr(job, "set_log_levels", lambda *_: None)
+    monkeypatch.setattr(job, "reloaded", MagicMock(side_effect=unreadable, return_value=PIPELINE))
+    monkeypatch.setattr(job, "_attempt", MagicMock(side_effect=[None, failure]))
+    with pytest.raises(SystemExit) as ended:
+        job.main(PIPELINE)
+    return ended.value.code, signals.stopping.wait.called
+
+
+@pytest.mark.parametrize(
+    ("failure", "waits"),
+    [
+        (Failure("Kafka does not answer"), False),
+        (Failure("the checkpoint is damaged", MUST_NOT_GO_ON), False),
+        (Failure("transform.py:3: ValueError", in_code=True), True),
+        (Failure("transform.py:3: AttributeError", MUST_NOT_GO_ON, in_code=True), True),
+    ],
+)
+def test_a_reloaded_job_waits_only_for_other_code(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, failure: Failure, waits: bool
+) -> None:
+    """Whatever else fails, however much later, ends the driver, so that it is restarted or its end is seen."""
+    assert after_a_reload(tmp_path, monkeypatch, failure) == (failure.exit_code, waits)
+
+
+@pytest.mark.parametrize(
+    ("error", "code", "waits"),
+    [(SyntaxError("invalid syntax"), MUST_NOT_GO_ON, True), (OSError("Input/output error"), FAILED, False)],
+)
+def test_a_job_whose_code_cannot_be_read_again_waits_for_other_code(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: Exception, code: int, waits: bool
+) -> None:
+    assert after_a_reload(tmp_path, monkeypatch, None, error) == (code, waits)
+
+
+@pytest.mark.parametrize(
+    ("text", "at_once", "later"),
+    [
+        ('File "FOLDER/transform.py", line 3, in price\nValueError: no digits', True, False),
+        ("py4j.Py4JException: tandem.engine.spark.failure.CannotGoOnError: a document has no _id", True, False),
+        ("tandem.engine.spark.failure.AnotherDriverError: another driver", False, False),
+        ("[STATE_STORE_VALUE_SCHEMA_NOT_COMPATIBLE] Text.", True, True),
+        ("[CANNOT_LOAD_STATE_STORE] Text.", False, False),
+        ("java.lang.OutOfMemoryError: Java heap space", False, False),
+        ("org.apache.kafka.common.errors.TimeoutException", False, False),
+    ],
+)
+def test_other_code_may_help_before_the_first_commit(tmp_path: Path, text: str, at_once: bool, later: bool) -> None:
+    error = cast(Any, Exception(f"[STREAM_FAILED] {text.replace('FOLDER', str(tmp_path))}"))
+    for fresh, in_code in ((True, at_once), (False, later)):
+        assert failure_of(error, tmp_path, fresh=fresh).in_code == in_code
+
+
 @pytest.mark.parametrize(
     ("code", "words"),
     [

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, cast
 from py4j.protocol import Py4JJavaError
 
 from tandem.engine.declare.job_config import FAILED, MUST_NOT_GO_ON
-from tandem.engine.spark.known_errors import ANOTHER_DRIVER, final_reason, passing_reason
+from tandem.engine.spark.known_errors import ANOTHER_DRIVER, INCOMPATIBLE, final_reason, passing_reason
 from tandem.engine.spark.secrets import SecretError
 
 if TYPE_CHECKING:
@@ -69,11 +69,13 @@ class Failure:
         reason: one line, without payloads.
         exit_code: ``FAILED`` or ``MUST_NOT_GO_ON``.
         reported: whether the job's progress in MongoDB has the reason.
+        in_code: whether a change of the pipeline's code may help. A reloaded driver waits for it.
     """
 
     reason: str
     exit_code: int = FAILED
     reported: bool = False
+    in_code: bool = False
 
 
 def failure_of(error: StreamingQueryException, folder: Path, *, fresh: bool) -> Failure:
@@ -84,19 +86,21 @@ def failure_of(error: StreamingQueryException, folder: Path, *, fresh: bool) -> 
     Args:
         error: Spark's exception.
         folder: the pipeline's folder.
-        fresh: whether this driver has committed nothing yet.
+        fresh: whether this query has committed nothing yet. Only then its code may be broken as a whole.
     """
     text = str(error)
-    if own := re.search(r"\b(?:JobError|(CannotGoOnError|AnotherDriverError)): (.+)", text):
-        return Failure(own.group(2)[:_LIMIT], MUST_NOT_GO_ON if own.group(1) else FAILED)
+    if own := re.search(r"\b(?:JobError|(CannotGoOnError)|(AnotherDriverError)): (.+)", text):
+        code = MUST_NOT_GO_ON if own[1] or own[2] else FAILED
+        return Failure(own[3][:_LIMIT], code, in_code=fresh and bool(own[1]))
     # State that did not fit into memory is not damaged.
     if _MEMORY.search(text):
         return _out_of_memory(fresh)
     if passing := passing_reason(text):
         return Failure(passing[:_LIMIT])
     if final := final_reason(text):
-        return Failure(final, MUST_NOT_GO_ON)
-    return Failure((_line_of(text, folder) or text.strip().splitlines()[0])[:_LIMIT])
+        return Failure(final, MUST_NOT_GO_ON, in_code=final.startswith(INCOMPATIBLE))
+    line = _line_of(text, folder)
+    return Failure((line or text.strip().splitlines()[0])[:_LIMIT], in_code=fresh and line is not None)
 
 
 def failure_of_java(exit_code: int | None, *, fresh: bool) -> Failure:
@@ -148,15 +152,16 @@ def failure_of_code(error: Exception, folder: Path) -> Failure | None:
         return None
     message = str(error).strip().splitlines() or [""]
     text = f"{own[-1].filename}:{own[-1].lineno}: {type(error).__name__}: {message[0]}"
-    return Failure(text[:_LIMIT], MUST_NOT_GO_ON)
+    return Failure(text[:_LIMIT], MUST_NOT_GO_ON, in_code=True)
 
 
 def failure_of_declaration(error: Exception) -> Failure:
     """Returns why the engine or Spark rejects a pipeline, before any row was read."""
     if isinstance(error, CannotGoOnError):
-        return Failure(str(error), MUST_NOT_GO_ON)
+        return Failure(str(error), MUST_NOT_GO_ON, in_code=True)
     message = str(error).strip().splitlines() or [""]
-    return Failure(f"the pipeline cannot run: {type(error).__name__}: {message[0]}"[:_LIMIT], MUST_NOT_GO_ON)
+    reason = f"the pipeline cannot run: {type(error).__name__}: {message[0]}"
+    return Failure(reason[:_LIMIT], MUST_NOT_GO_ON, in_code=True)
 
 
 def failure_of_import(error: Exception, folder: Path | None) -> Failure:

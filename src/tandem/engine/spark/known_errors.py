@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 
 ANOTHER_DRIVER = "another driver uses the same checkpoint; this one stops"
+INCOMPATIBLE = "the checkpoint was written by an incompatible version of the pipeline"
 _AGAIN = "start with a new checkpoint: the job re-reads the topics and writes no duplicates (docs/guides/recovery.md)"
 # By Spark's error classes and Kafka's exceptions. The first match counts. An error may quote a record, so each
 # repetition here and below has a bound or a fixed start: no pattern scans to the end from every character.
@@ -24,7 +25,7 @@ _FINAL = (
     (
         r"STATE_STORE_\w{0,80}SCHEMA\w{0,80}|STATE_STORE_INCOMPATIBLE\w{0,80}|"
         r"STREAMING_STATEFUL_OPERATOR_NOT_MATCH\w{0,80}|INCOMPATIBLE_LOG\w{0,80}|sources in the checkpoint offsets",
-        f"the checkpoint was written by an incompatible version of the pipeline; {_AGAIN}",
+        f"{INCOMPATIBLE}; {_AGAIN}",
     ),
     (
         r"CANNOT_LOAD_STATE_STORE|CANNOT_LOAD_CHECKPOINT\w{0,80}|STATE_STORE_\w{0,80}CHECKSUM\w{0,80}|MALFORMED_LOG\w{0,80}|"
