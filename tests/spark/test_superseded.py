@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -13,6 +14,9 @@ from tandem.engine.write.superseded import Superseded
 from tests.spark.records import job_config
 
 NOTES = {"absent/b": "b", "absent/z": "z", "others/a": "a"}
+# Spark's time of a document; MongoDB keeps the milliseconds.
+UNTIL = datetime(2026, 11, 30, 10, 30, 0, 500, UTC)
+STORED = UNTIL.replace(microsecond=0)
 
 
 class Notes:
@@ -20,6 +24,11 @@ class Notes:
 
     def __init__(self) -> None:
         self.asked: list[Sequence[str]] = []
+        self.deleted: list[dict[str, Any]] = []
+
+    def delete(self, query: dict[str, Any]) -> int:
+        self.deleted.append(query)
+        return 0
 
     def presence_of(self, query: dict[str, Any]) -> Callable[[], bool]:
         return lambda: any(each.startswith(f"{query['collection']}/") for each in NOTES)
@@ -49,3 +58,23 @@ def test_what_a_note_is_about_goes(
     # Without any note about a collection nothing needs to be computed of what was written.
     assert found.has_notes("absent")
     assert not found.has_notes("facts")
+
+
+@pytest.mark.parametrize(("milliseconds", "needed"), [(0, True), (1, True), (2, False)])
+def test_a_note_is_kept_as_long_as_the_job_may_write_its_document(
+    spark: SparkSession, monkeypatch: pytest.MonkeyPatch, milliseconds: int, needed: bool
+) -> None:
+    """Spark evicts an event once the watermark is a millisecond after `until`."""
+    watermark = STORED + timedelta(milliseconds=milliseconds)
+    assert (watermark < UNTIL + timedelta(milliseconds=1)) == needed
+    notes, written = Notes(), list[str]()
+    monkeypatch.setattr(superseded, "MongoCollection", lambda *_: notes)
+    monkeypatch.setattr(
+        superseded, "write_documents", lambda rows, *_, **__: written.extend(row["document"] for row in rows.collect())
+    )
+    found = Superseded(spark, job_config("p"))
+    found.note("absent", spark.createDataFrame([("a", UNTIL)], "_id string, until timestamp"), watermark)
+    assert written == (["a"] if needed else [])
+    found.forget(["absent"], watermark)
+    (query,) = notes.deleted
+    assert (datetime.fromisoformat(query["until"]["$lt"]["$date"]) > STORED) != needed

@@ -30,6 +30,8 @@ from tandem.engine.write.dead_letters import DeadLetters
 from tandem.pipelines.orders_payments.transform import PIPELINE
 from tests.spark.records import job_config
 
+# Spark's error if it fails to load state, for whatever reason.
+_LOADING = "[CANNOT_LOAD_STATE_STORE.UNCATEGORIZED] An error occurred during loading state.\nCaused by:"
 CODE = """
 def transform(rows):
     return rows.selekt("a")
@@ -136,6 +138,7 @@ def test_what_mongodb_will_never_take_is_not_tried_again(text: str, final: bool)
         ("Lost task 0.0 in stage 2.0: java.lang.OutOfMemoryError: GC overhead limit exceeded", True),
         # While state is read, which Spark then calls damaged.
         ("[CANNOT_LOAD_STATE_STORE.UNCATEGORIZED] Text. java.lang.OutOfMemoryError: Java heap space", True),
+        ("[CANNOT_LOAD_STATE_STORE.ROCKSDB_STORE_PROVIDER_OUT_OF_MEMORY] Text.", True),
         ("ExecutorLostFailure (executor 0 exited) Reason: Command exited with code 52", True),
         ("ExecutorLostFailure (executor 0 exited) Reason: Command exited with code 1", False),
     ],
@@ -174,31 +177,67 @@ def test_a_checkpoint_that_cannot_be_gone_on_with_is_not_tried_again(
 
 
 @pytest.mark.parametrize(
-    ("text", "final"),
+    ("text", "words"),
     [
         # A driver's, as the connector 4.0.4 has them.
-        ("terminated with exception: Upload failed for 'gs://b/c/offsets/.3.tmp' SQLSTATE: XXKST", False),
+        (
+            "terminated with exception: Upload failed for 'gs://b/c/offsets/.3.tmp' SQLSTATE: XXKST",
+            "Cloud Storage refused a request or did not answer, about gs://b/c/offsets/.3.tmp",
+        ),
         (
             "[CANNOT_LOAD_STATE_STORE.FAILED_TO_GET_CHANGELOG_WRITER] Text.\nCaused by: java.io.IOException: Multiple "
             "IOExceptions.\n\tSuppressed: java.io.IOException: Error getting 'gs://b/c/state/0' object",
-            False,
+            "Cloud Storage refused a request or did not answer, about gs://b/c/state/0",
         ),
         (
             "[FOREACH_BATCH_USER_FUNCTION_ERROR] Text.\n: java.io.IOException: Error accessing gs://b/c/commits/3\n"
             "Caused by: com.google.api.client.googleapis.json.GoogleJsonResponseException: 503 Service Unavailable\n",
-            False,
+            "Cloud Storage refused a request or did not answer (503 Service Unavailable), about gs://b/c/commits/3",
         ),
         (
             "[CANNOT_LOAD_STATE_STORE] Text.\njava.io.FileNotFoundException: Item not found: gs://b/c/state/0/0/3.zip",
-            True,
+            None,
         ),
+        # An executor's.
+        (
+            f"{_LOADING} org.rocksdb.RocksDBException: IO error: No space left on deviceWhile appending to file: 4.sst",
+            "a disk of the driver or of an executor is full (No space left on device)",
+        ),
+        (
+            "[CANNOT_LOAD_STATE_STORE.FAILED_TO_GET_CHANGELOG_WRITER] Text.\njava.io.IOException: Disk quota exceeded",
+            "a disk of the driver or of an executor is full (Disk quota exceeded)",
+        ),
+        ("[CANNOT_WRITE_STATE_STORE.CANNOT_COMMIT] Text.\njava.io.IOException: No space left on device", "a disk of"),
+        (
+            f"{_LOADING} java.io.FileNotFoundException: /checkpoint/state/0/0/3.zip (Too many open files)",
+            "the checkpoint's state cannot be loaded (Too many open files)",
+        ),
+        (
+            "[CANNOT_LOAD_STATE_STORE.FAILED_TO_GET_CHANGELOG_WRITER] T.\njava.io.IOException: Read-only file system",
+            "the checkpoint's state cannot be loaded (FAILED_TO_GET_CHANGELOG_WRITER, Read-only file system)",
+        ),
+        (f"{_LOADING} java.io.FileNotFoundException: /c/3.zip (Permission denied)", "the checkpoint's state cannot be"),
+        (f"{_LOADING} java.nio.file.AccessDeniedException: /tmp/spark-1", "the checkpoint's state cannot be loaded"),
+        (f"{_LOADING} java.io.IOException: Input/output error", "the checkpoint's state cannot be loaded"),
+        (f"{_LOADING} java.io.IOException: Stale file handle", "the checkpoint's state cannot be loaded"),
+        (f"{_LOADING} java.nio.channels.ClosedByInterruptException", "the checkpoint's state cannot be loaded"),
+        (f"{_LOADING} java.lang.InterruptedException: sleep", "the checkpoint's state cannot be loaded"),
+        (f"{_LOADING} org.apache.spark.TaskKilledException", "the checkpoint's state cannot be loaded"),
+        (
+            "[CANNOT_LOAD_STATE_STORE.UNRELEASED_THREAD_ERROR] RocksDB instance",
+            "the checkpoint's state cannot be loaded",
+        ),
+        ("[CANNOT_LOAD_CHECKPOINT_FILE_MANAGER.UNCATEGORIZED] Permission denied", "the checkpoint's state cannot be"),
+        (f"{_LOADING} java.io.EOFException", None),
+        ("[STREAMING_CHECKPOINT_MISSING_METADATA_FILE] Text. Permission denied", None),
+        (f"{_LOADING} org.rocksdb.RocksDBException: Corruption: block checksum mismatch", None),
+        (f"{_LOADING} org.rocksdb.RocksDBException: IO error: No such file or directory: /t/MANIFEST-000005", None),
     ],
 )
-def test_a_checkpoint_that_cannot_be_reached_is_not_damaged(tmp_path: Path, text: str, final: bool) -> None:
+def test_a_checkpoint_that_cannot_be_reached_is_not_damaged(tmp_path: Path, text: str, words: str | None) -> None:
     failure = failure_of(cast(Any, Exception(f"[STREAM_FAILED] {text}")), tmp_path, fresh=True)
-    assert (failure.exit_code == MUST_NOT_GO_ON) == final
-    assert failure.reason.startswith("Cloud Storage refused a request or did not answer") != final
-    assert ("(503 Service Unavailable), about gs://b/c/commits/3" in failure.reason) == ("503" in text)
+    assert failure.reason.startswith(words or "the checkpoint is damaged")
+    assert failure.exit_code == (FAILED if words else MUST_NOT_GO_ON)
 
 
 @pytest.mark.parametrize(
@@ -293,6 +332,71 @@ def started(
     with pytest.raises(SystemExit) as ended:
         job.main()
     return ended.value.code
+
+
+def after_a_reload(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, failure: Failure | None, unreadable: Exception | None = None
+) -> tuple[int | str | None, bool]:
+    """Returns the exit code of a driver after a reload that fails, and whether it waited for another one."""
+    signals = MagicMock()
+    signals.restart_requested.side_effect = [True, False]
+    config = folder / "job.json"
+    config.write_text(job_config("p").to_json())
+    monkeypatch.setattr("sys.argv", ["job", "--config", str(config)])
+    monkeypatch.setattr(job, "SignalHandler", lambda: signals)
+    monkeypatch.setattr(job, "session", MagicMock())
+    monkeypatch.setattr(job, "describe", lambda *_: {})
+    monkeypatch.setattr(job, "log_to_stderr", lambda _: None)
+    monkeypatch.setattr(job, "set_log_levels", lambda *_: None)
+    monkeypatch.setattr(job, "reloaded", MagicMock(side_effect=unreadable, return_value=PIPELINE))
+    monkeypatch.setattr(job, "_attempt", MagicMock(side_effect=[None, failure]))
+    with pytest.raises(SystemExit) as ended:
+        job.main(PIPELINE)
+    return ended.value.code, signals.stopping.wait.called
+
+
+@pytest.mark.parametrize(
+    ("failure", "waits"),
+    [
+        (Failure("Kafka does not answer"), False),
+        (Failure("the checkpoint is damaged", MUST_NOT_GO_ON), False),
+        (Failure("transform.py:3: ValueError", in_code=True), True),
+        (Failure("transform.py:3: AttributeError", MUST_NOT_GO_ON, in_code=True), True),
+    ],
+)
+def test_a_reloaded_job_waits_only_for_other_code(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, failure: Failure, waits: bool
+) -> None:
+    """Whatever else fails, however much later, ends the driver, so that it is restarted or its end is seen."""
+    assert after_a_reload(tmp_path, monkeypatch, failure) == (failure.exit_code, waits)
+
+
+@pytest.mark.parametrize(
+    ("error", "code", "waits"),
+    [(SyntaxError("invalid syntax"), MUST_NOT_GO_ON, True), (OSError("Input/output error"), FAILED, False)],
+)
+def test_a_job_whose_code_cannot_be_read_again_waits_for_other_code(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: Exception, code: int, waits: bool
+) -> None:
+    assert after_a_reload(tmp_path, monkeypatch, None, error) == (code, waits)
+
+
+@pytest.mark.parametrize(
+    ("text", "at_once", "later"),
+    [
+        ('File "FOLDER/transform.py", line 3, in price\nValueError: no digits', True, False),
+        ("py4j.Py4JException: tandem.engine.spark.failure.CannotGoOnError: a document has no _id", True, False),
+        ("tandem.engine.spark.failure.AnotherDriverError: another driver", False, False),
+        ("[STATE_STORE_VALUE_SCHEMA_NOT_COMPATIBLE] Text.", True, True),
+        ("[CANNOT_LOAD_STATE_STORE] Text.", False, False),
+        ("java.lang.OutOfMemoryError: Java heap space", False, False),
+        ("org.apache.kafka.common.errors.TimeoutException", False, False),
+    ],
+)
+def test_other_code_may_help_before_the_first_commit(tmp_path: Path, text: str, at_once: bool, later: bool) -> None:
+    error = cast(Any, Exception(f"[STREAM_FAILED] {text.replace('FOLDER', str(tmp_path))}"))
+    for fresh, in_code in ((True, at_once), (False, later)):
+        assert failure_of(error, tmp_path, fresh=fresh).in_code == in_code
 
 
 @pytest.mark.parametrize(

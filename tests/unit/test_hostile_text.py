@@ -98,6 +98,8 @@ FAILURES = [
     repeated("STATE_STORE_"),
     repeated("INCOMPATIBLE_LOG"),
     repeated("JobError"),
+    repeated("Exception: "),
+    "CANNOT_LOAD_" + repeated("Interrupted"),
     repeated("File "),
     'File "' + repeated("a"),
     "was called from\n" + repeated(":1a"),

@@ -34,4 +34,4 @@ def test_a_driver_that_ends_meanwhile_is_reported_with_its_reason(
     with pytest.raises(EnvironmentNotReadyError, match="exit code 4: the match window was changed") as caught:
         module.reload(load("embedded", {"state_dir": tmp_path}), lambda: asked.append(None), lambda: next(reasons))
     assert asked == [None]
-    assert caught.value.hint == module.WAITS_HINT
+    assert caught.value.hint == module.SAVE_HINT

@@ -16,7 +16,7 @@ from tandem.errors import TandemError, UsageError
 from tandem.platforms.base import ReloadableJob
 from tandem.platforms.observe import dashboard_url
 from tandem.platforms.provision import create_declared
-from tandem.platforms.reload import WAITS_HINT, Failures
+from tandem.platforms.reload import SAVE_HINT, Failures
 from tandem.settings.load import SETTINGS
 from tandem.settings.model import Settings
 
@@ -68,7 +68,7 @@ def _watch(context: CommandContext, known: dict[Path, int]) -> NoReturn:
             time.sleep(_LOOK_S)  # not a wait for readiness: the interval of the search for saved files
             if (now := _saved(folder)) == known:
                 if error := failures.unreported():
-                    context.say(f"error: {error}\nhint: {WAITS_HINT}")
+                    context.say(f"error: {error}\nhint: {SAVE_HINT}")
                 continue
             paths = now.keys() | known.keys()
             changed = ", ".join(sorted(path.name for path in paths if now.get(path) != known.get(path)))

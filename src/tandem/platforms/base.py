@@ -128,7 +128,7 @@ class ReloadableJob(Job, Protocol):
         Returns when it has committed a batch with it, empty or not.
 
         Raises:
-            TandemError: the job cannot start with the new code; it waits for the next change.
+            TandemError: the job's first batch with the new code fails.
             EnvironmentNotReadyError: no job runs.
         """
 

@@ -12,7 +12,7 @@ from tandem.progress_display import wait_shown
 from tandem.settings.model import Settings
 from tandem.waiting import NotYetError
 
-WAITS_HINT = "the job waits for the next change; see `tandem logs job`"
+SAVE_HINT = "save a change to reload the job; see `tandem logs job`"
 
 
 def reload(settings: Settings, ask: Callable[[], None], problem: Callable[[], str | None]) -> None:
@@ -30,7 +30,7 @@ def reload(settings: Settings, ask: Callable[[], None], problem: Callable[[], st
 
     def probe() -> str | None:
         if why := problem():
-            raise EnvironmentNotReadyError(why, hint=WAITS_HINT)
+            raise EnvironmentNotReadyError(why, hint=SAVE_HINT)
         newest = reader.newest()
         if newest is None or (before is not None and newest["run"] == before["run"]):
             raise NotYetError("the previous version is still running")
@@ -47,7 +47,7 @@ def reload(settings: Settings, ask: Callable[[], None], problem: Callable[[], st
     finally:
         reader.close()
     if error:
-        raise TandemError(error, hint=WAITS_HINT)
+        raise TandemError(error, hint=SAVE_HINT)
 
 
 class Failures:

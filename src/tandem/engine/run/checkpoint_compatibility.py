@@ -73,7 +73,7 @@ def changed(spark: SparkSession, pipeline: Pipeline, config: JobConfig) -> Failu
     now, before = deciding(pipeline, config), _recorded(spark, config)
     for name in sorted(now.keys() & before.keys()):
         if _differs(name, before[name], now[name]):
-            return Failure(_words(name, before[name], now[name]), MUST_NOT_GO_ON)
+            return Failure(_words(name, before[name], now[name]), MUST_NOT_GO_ON, in_code=True)
     return _other_state(spark, config)
 
 

@@ -39,6 +39,7 @@ from tandem.engine.spark.failure import (
     failure_of,
     failure_of_code,
     failure_of_declaration,
+    failure_of_import,
     failure_of_java,
 )
 from tandem.engine.spark.file_system import appeared
@@ -62,8 +63,9 @@ def main(pipeline: Pipeline | None = None) -> None:
     With ``--begin-when``, Spark starts before Kafka and MongoDB are ready. The query starts once the file exists.
 
     SIGHUP reloads the pipeline's code and the configuration. If the new code cannot start, the job waits for the next
-    signal. After a failure, the exit code is that of the ``Failure``. With ``--fit`` the job reads no records, checks
-    its checkpoint and exits.
+    signal. Any other failure ends it with the exit code of the ``Failure``.
+
+    With ``--fit`` the job reads no records, checks its checkpoint and exits.
 
     Args:
         pipeline: the pipeline to run; None for the one that ``--pipeline`` names.
@@ -90,12 +92,12 @@ def main(pipeline: Pipeline | None = None) -> None:
     while signals.restart_requested():
         try:
             pipeline = reloaded(pipeline)
-            config = read_with_spark(spark, arguments.config)
         except Exception as error:
-            failure = _logged(failure_of_code(error, _folder(pipeline)) or Failure(repr(error)))
+            failure = _logged(failure_of_import(error, _folder(pipeline)))
         else:
+            config = read_with_spark(spark, arguments.config)
             failure = _attempt(spark, pipeline, config, signals.stopping, begin_when)
-        if failure:
+        if failure and failure.in_code:
             signals.stopping.wait()
     with suppress(Py4JError, OSError):  # Java may have ended
         spark.stop()

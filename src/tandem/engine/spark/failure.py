@@ -11,57 +11,17 @@ from typing import TYPE_CHECKING, cast
 from py4j.protocol import Py4JJavaError
 
 from tandem.engine.declare.job_config import FAILED, MUST_NOT_GO_ON
+from tandem.engine.spark.known_errors import ANOTHER_DRIVER, INCOMPATIBLE, final_reason, passing_reason
 from tandem.engine.spark.secrets import SecretError
 
 if TYPE_CHECKING:
     from pyspark.errors import StreamingQueryException
 
-_ANOTHER = "another driver uses the same checkpoint; this one stops"
-_AGAIN = "start with a new checkpoint: the job re-reads the topics and writes no duplicates (docs/guides/recovery.md)"
-# By Spark's error classes and Kafka's exceptions. The first match counts. An error may quote a record, so each
-# repetition here and below has a bound or a fixed start: no pattern scans to the end from every character.
-_FINAL = (
-    (
-        r"KAFKA_MALFORMED_RECORD_TIMESTAMP|that overflows when converting to Spark's microsecond-precision",
-        "a record's Kafka timestamp is too large for Spark, for example in nanoseconds: the topic has "
-        "message.timestamp.type=CreateTime. Set LogAppendTime for new records; Spark cannot skip this one, so "
-        "copy the other records to a new topic and start with a new checkpoint",
-    ),
-    (
-        r"Some data may have been lost|KAFKA_DATA_LOSS|"
-        r"OffsetOutOfRangeException|PARTITION_OFFSET_CHANGED|KafkaIllegalStateException",
-        "records that the job had not read are gone from Kafka (retention, or a recreated topic): "
-        f"the job does not continue without them; {_AGAIN}",
-    ),
-    (
-        r"STATE_STORE_\w{0,80}SCHEMA\w{0,80}|STATE_STORE_INCOMPATIBLE\w{0,80}|"
-        r"STREAMING_STATEFUL_OPERATOR_NOT_MATCH\w{0,80}|INCOMPATIBLE_LOG\w{0,80}|sources in the checkpoint offsets",
-        f"the checkpoint was written by an incompatible version of the pipeline; {_AGAIN}",
-    ),
-    (
-        r"CANNOT_LOAD_STATE_STORE|CANNOT_LOAD_CHECKPOINT\w{0,80}|STATE_STORE_\w{0,80}CHECKSUM\w{0,80}|MALFORMED_LOG\w{0,80}|"
-        r"Incomplete log|STREAMING_STATEFUL_OPERATOR_MISSING_STATE_DIRECTORY|CHECKPOINT_FILE_CHECKSUM\w{0,80}|"
-        r"STREAM_STREAM_JOIN_INCONSISTENT\w{0,80}|Log file was malformed|batch \d{1,19} doesn't exist|"
-        r"BATCH_METADATA_NOT_FOUND|STREAMING_CHECKPOINT\w{0,80}",
-        f"the checkpoint is damaged; {_AGAIN}",
-    ),
-    (
-        r"Not authorized to access (?:topics|group): [^\n\]]{1,200}\]?|(?:Topic|Group|Cluster)AuthorizationException",
-        "Kafka does not allow the job's user to read a topic: grant READ and DESCRIBE on it (docs/guides/gcp.md lists "
-        "the ACLs); then restart the job, it resumes where it stopped",
-    ),
-    (
-        r"SaslAuthenticationException",
-        "Kafka refuses kafka.username with this password; fix this and restart the job, it resumes where it stopped",
-    ),
-    (
-        r"CONCURRENT_STREAM_LOG_UPDATE|Multiple streaming queries are concurrently using",
-        _ANOTHER,
-    ),
-)
 # Spark's exit code for a Java that is out of memory (org.apache.spark.util.SparkExitCode).
 _OUT_OF_MEMORY_CODE = 52
-_MEMORY = re.compile(rf"\bOutOfMemoryError\b|Command exited with code {_OUT_OF_MEMORY_CODE}\b")
+_MEMORY = re.compile(
+    rf"\bOutOfMemoryError\b|STORE_PROVIDER_OUT_OF_MEMORY|Command exited with code {_OUT_OF_MEMORY_CODE}\b"
+)
 _OUT_OF_MEMORY = (
     "Java ran out of memory: a batch reads the whole backlog in Kafka, and this one needs a larger heap. "
     "Increase spark.driver.memory, in a cluster spark.executor.memory (docs/guides/recovery.md); "
@@ -69,9 +29,6 @@ _OUT_OF_MEMORY = (
 )
 # Java's errors about a value of a setting.
 _SETTING = re.compile(r"\b(?:Spark)?(?:IllegalArgument|NumberFormat)Exception\b")
-# The messages of Hadoop's connector if Cloud Storage refuses a request or does not answer.
-_STORAGE = re.compile(r"(?:\bError \w{1,80}ing (?:\w{1,80} ){0,9}|\bUpload failed for )'?(gs://[^\s']+)")
-_STATUS = re.compile(r"GoogleJsonResponseException: (\d{3}[^\n]*)")
 _LIMIT = 500
 # The source of a row's error: a frame of a Python function in a worker, or the call that made an expression.
 _PLACE = re.compile(r'File "(?P<file>[^"\n]+)", line (?P<line>\d+)|was called from\n(?P<site>[^\n]+):(?P<at>\d+)')
@@ -101,7 +58,7 @@ class AnotherDriverError(CannotGoOnError):
     """Another driver has already done this one's work."""
 
     def __init__(self) -> None:
-        super().__init__(_ANOTHER)
+        super().__init__(ANOTHER_DRIVER)
 
 
 @dataclass(frozen=True)
@@ -112,36 +69,38 @@ class Failure:
         reason: one line, without payloads.
         exit_code: ``FAILED`` or ``MUST_NOT_GO_ON``.
         reported: whether the job's progress in MongoDB has the reason.
+        in_code: whether a change of the pipeline's code may help. A reloaded driver waits for it.
     """
 
     reason: str
     exit_code: int = FAILED
     reported: bool = False
+    in_code: bool = False
 
 
 def failure_of(error: StreamingQueryException, folder: Path, *, fresh: bool) -> Failure:
     """Returns why the query failed.
 
-    The reason is our own error, Cloud Storage's, a known one of Spark's, a line of the pipeline, or the first line.
+    The reason is our own error, a known one, a line of the pipeline, or the first line.
 
     Args:
         error: Spark's exception.
         folder: the pipeline's folder.
-        fresh: whether this driver has committed nothing yet.
+        fresh: whether this query has committed nothing yet. Only then its code may be broken as a whole.
     """
     text = str(error)
-    if own := re.search(r"\b(?:JobError|(CannotGoOnError|AnotherDriverError)): (.+)", text):
-        return Failure(own.group(2)[:_LIMIT], MUST_NOT_GO_ON if own.group(1) else FAILED)
+    if own := re.search(r"\b(?:JobError|(CannotGoOnError)|(AnotherDriverError)): (.+)", text):
+        code = MUST_NOT_GO_ON if own[1] or own[2] else FAILED
+        return Failure(own[3][:_LIMIT], code, in_code=fresh and bool(own[1]))
     # State that did not fit into memory is not damaged.
     if _MEMORY.search(text):
         return _out_of_memory(fresh)
-    # State that cannot be fetched now is not damaged, though Spark uses the same error for both.
-    if storage := _storage_failure(text):
-        return Failure(storage[:_LIMIT])
-    for pattern, words in _FINAL:
-        if match := re.search(pattern, text):
-            return Failure(f"{words} [{match.group(0)}]", MUST_NOT_GO_ON)
-    return Failure((_line_of(text, folder) or text.strip().splitlines()[0])[:_LIMIT])
+    if passing := passing_reason(text):
+        return Failure(passing[:_LIMIT])
+    if final := final_reason(text):
+        return Failure(final, MUST_NOT_GO_ON, in_code=final.startswith(INCOMPATIBLE))
+    line = _line_of(text, folder)
+    return Failure((line or text.strip().splitlines()[0])[:_LIMIT], in_code=fresh and line is not None)
 
 
 def failure_of_java(exit_code: int | None, *, fresh: bool) -> Failure:
@@ -159,18 +118,6 @@ def failure_of_java(exit_code: int | None, *, fresh: bool) -> Failure:
 def _out_of_memory(fresh: bool) -> Failure:
     # A batch that does not fit into a fresh Java never will: a restart reads the same records.
     return Failure(_OUT_OF_MEMORY, MUST_NOT_GO_ON if fresh else FAILED)
-
-
-def _storage_failure(text: str) -> str | None:
-    """Returns Cloud Storage's failure; None if it is not the cause."""
-    match = _STORAGE.search(text)
-    if match is None:
-        return None
-    status = _STATUS.search(text)
-    return (
-        f"Cloud Storage refused a request or did not answer{f' ({status[1]})' if status else ''}, about {match[1]}; "
-        "the next start resumes from the last committed batch"
-    )
 
 
 def _line_of(text: str, folder: Path) -> str | None:
@@ -205,15 +152,16 @@ def failure_of_code(error: Exception, folder: Path) -> Failure | None:
         return None
     message = str(error).strip().splitlines() or [""]
     text = f"{own[-1].filename}:{own[-1].lineno}: {type(error).__name__}: {message[0]}"
-    return Failure(text[:_LIMIT], MUST_NOT_GO_ON)
+    return Failure(text[:_LIMIT], MUST_NOT_GO_ON, in_code=True)
 
 
 def failure_of_declaration(error: Exception) -> Failure:
     """Returns why the engine or Spark rejects a pipeline, before any row was read."""
     if isinstance(error, CannotGoOnError):
-        return Failure(str(error), MUST_NOT_GO_ON)
+        return Failure(str(error), MUST_NOT_GO_ON, in_code=True)
     message = str(error).strip().splitlines() or [""]
-    return Failure(f"the pipeline cannot run: {type(error).__name__}: {message[0]}"[:_LIMIT], MUST_NOT_GO_ON)
+    reason = f"the pipeline cannot run: {type(error).__name__}: {message[0]}"
+    return Failure(reason[:_LIMIT], MUST_NOT_GO_ON, in_code=True)
 
 
 def failure_of_import(error: Exception, folder: Path | None) -> Failure:

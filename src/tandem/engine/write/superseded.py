@@ -8,7 +8,7 @@ document, and the job looks for notes after it has written. Whichever comes seco
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
@@ -43,7 +43,7 @@ class Superseded:
             ids: the rows of ``SupersededBy.ids``.
             watermark: the job's watermark.
         """
-        notes = ids.where(F.col("until") >= F.lit(watermark)).select(
+        notes = ids.where(F.col("until") >= F.lit(_oldest_needed(watermark))).select(
             F.concat(F.lit(_note_id(collection, "")), "_id").alias("_id"),
             F.lit(collection).alias("collection"),
             F.col("_id").alias("document"),
@@ -91,8 +91,17 @@ class Superseded:
 
         The job cannot write those documents any more. Other pipelines may have notes in the same database.
         """
-        passed = {"$lt": {"$date": watermark.isoformat(timespec="milliseconds")}}
+        passed = {"$lt": {"$date": _oldest_needed(watermark).isoformat(timespec="milliseconds")}}
         self._notes.delete({"collection": {"$in": list(collections)}, "until": passed})
+
+
+def _oldest_needed(watermark: datetime) -> datetime:
+    """Returns the earliest ``until`` of a document that the job may still write.
+
+    Spark evicts an event once the watermark is a millisecond after its ``until``. MongoDB cuts ``until`` to
+    milliseconds, so the watermark may be almost two after the stored one before that.
+    """
+    return watermark - timedelta(milliseconds=1)
 
 
 def _note_id(collection: str, document: str) -> str:
