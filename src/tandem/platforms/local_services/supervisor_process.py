@@ -50,7 +50,7 @@ class SupervisorProcess:
     def pipelines(self) -> list[str]:
         """Returns the pipelines to run, the first one first.
 
-        None if the supervisor does not run.
+        The list is empty if the supervisor does not run.
         """
         return self.registry.names() if self.running() else []
 
