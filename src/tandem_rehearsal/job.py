@@ -12,10 +12,10 @@ from tandem.errors import EnvironmentNotReadyError, TandemError
 from tandem.platforms.dataproc.environment import active_pipelines
 from tandem.platforms.dataproc.job import DataprocJob
 from tandem.platforms.local_services.layout import JOB, Layout
-from tandem.platforms.local_services.supervisor_process import SupervisorProcess
+from tandem.platforms.local_services.supervisor_process import RESTART_ALL, SupervisorProcess
 from tandem.platforms.observe import dashboard_url, status
 from tandem.progress_display import wait_shown
-from tandem.supervision.state_file import read_states
+from tandem.supervision.state_file import given_up, read_states
 from tandem.supervision.state_folder import SUPERVISOR
 from tandem.waiting import NotYetError
 from tandem_rehearsal import services
@@ -63,6 +63,7 @@ class RehearsalJob:
     def restart(self) -> None:
         """Replaces the running job by this source; see ``Job.restart``."""
         check_running(self._supervisor, self.settings.profile)
+        check_stand_ins(self._layout)
         self._cloud.restart()
 
     def stop(self) -> bool:
@@ -163,8 +164,7 @@ class RehearsalJob:
 
 def problem_of_stand_ins(layout: Layout) -> str | None:
     """Returns which stand-in was given up, and why; None if none was."""
-    states = read_states(layout.state, SERVICES)
-    return next((f"{name} {states[name].error}" for name in SERVICES if states[name].state == "failed"), None)
+    return given_up(read_states(layout.state, SERVICES), SERVICES)
 
 
 def check_stand_ins(layout: Layout) -> None:
@@ -174,7 +174,7 @@ def check_stand_ins(layout: Layout) -> None:
         EnvironmentNotReadyError: the message names it.
     """
     if problem := problem_of_stand_ins(layout):
-        raise EnvironmentNotReadyError(problem, hint=f"look at {layout.log(SUPERVISOR)}")
+        raise EnvironmentNotReadyError(problem, hint=f"{RESTART_ALL}; look at {layout.log(SUPERVISOR)}")
 
 
 def tell_unasked(error: TandemError) -> None:

@@ -137,7 +137,7 @@ def test_the_job_finds_a_secret_by_its_machines_identity(secrets: Path, settings
 
 @pytest.mark.parametrize(
     ("account", "said"),
-    [(DEPLOYER, "Secret Manager Secret Accessor"), (None, "does not exist")],
+    [(DEPLOYER, "Secret Manager Secret Accessor"), (None, "has no service account of Google")],
 )
 def test_only_the_jobs_account_reads_a_secret(
     secrets: Path, settings: Settings, caller: Caller, account: str | None, said: str
@@ -168,7 +168,7 @@ def test_a_secret_that_cannot_be_had_is_said(secrets: Path, settings: Settings, 
 
 def test_a_machine_that_is_not_googles_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("tandem.engine.spark.secrets.PAUSES_S", (0.01,))
-    with free_ports() as port, pytest.raises(SecretError, match="cannot be read: "):
+    with free_ports() as port, pytest.raises(SecretError, match="cannot be read now: "):
         resolve("gsm:projects/p/secrets/s", f"http://127.0.0.1:{port}")
 
 

@@ -118,6 +118,40 @@ def test_a_state_folder_that_kafka_would_misread_is_named(tmp_path: Path, many_p
     assert found(settings(tmp_path, tmp_path, many_ports))["state folder"].state == "good"
 
 
+@pytest.mark.parametrize(
+    ("gib", "heap", "said", "fix"),
+    [
+        # As a machine of 8 GB shows it.
+        (7.6, None, "7.6 GiB", None),
+        (64.0, None, "64.0 GiB", None),
+        (
+            3.8,
+            None,
+            "3.8 GiB, but 7.0 are needed: the job's heap may grow to 4.0, and Kafka, MongoDB and the rest take 3",
+            'more memory, or a heap for smaller backlogs: TANDEM_SPARK={"spark.driver.memory": "819m"}',
+        ),
+        (3.0, None, "3.0 GiB, but 7.0 are needed", "use a machine with more memory"),
+        (7.6, "12g", "7.6 GiB, but 15.0 are needed", '{"spark.driver.memory": "4710m"}'),
+        (3.8, "700m", "3.8 GiB", None),
+    ],
+)
+def test_the_memory_must_hold_the_heap_and_the_services(
+    tmp_path: Path,
+    many_ports: int,
+    monkeypatch: pytest.MonkeyPatch,
+    gib: float,
+    heap: str | None,
+    said: str,
+    fix: str | None,
+) -> None:
+    monkeypatch.setattr(doctor, "machine_memory", lambda: int(gib * 2**30))
+    mine = settings(tmp_path, tmp_path, many_ports)
+    mine = mine.model_copy(update={"spark": mine.spark | ({"spark.driver.memory": heap} if heap else {})})
+    memory = next(finding for finding in examine(mine, running=False) if finding.check == "memory")
+    assert (memory.state, memory.value.startswith(said)) == ("bad" if fix else "good", True)
+    assert (fix or "") in (memory.fix or "")
+
+
 def test_a_variable_that_is_missing_in_dotenv_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     lines = (ROOT / ".env").read_text("utf-8").splitlines()
     gone = next(line.split("=")[0] for line in lines if line.startswith("TANDEM_") and "PORT=" in line)

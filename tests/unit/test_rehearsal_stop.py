@@ -145,6 +145,13 @@ def test_an_interrupted_start_and_stop_of_the_stand_ins_are_known(
     assert str(another.changes) == "nothing was changed"
 
 
+def test_a_restart_of_a_job_says_which_stand_in_it_cannot_start(settings: Settings, start: Start) -> None:
+    start("failed")
+    with pytest.raises(EnvironmentNotReadyError, match="was given up") as told:
+        RehearsalEnvironment(settings).job(settings).restart()
+    assert told.value.hint.startswith("fix it, then run `tandem down` and `tandem up`")
+
+
 def test_stand_ins_without_a_job_are_running_for_the_doctor(
     settings: Settings, start: Start, monkeypatch: pytest.MonkeyPatch
 ) -> None:

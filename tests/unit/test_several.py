@@ -240,6 +240,32 @@ def test_a_driver_that_is_restarted_reads_the_files_of_the_last_command(layout: 
     assert not job_in(layout, with_lateness(settings, 1300)).is_outdated()
 
 
+@pytest.mark.parametrize("failed", ["kafka", "mongod", "job-segment_revenue"])
+def test_a_restart_of_a_job_says_which_service_it_cannot_start(
+    layout: Layout, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, failed: str
+) -> None:
+    def asked(_: EmbeddedJob) -> None:
+        raise TandemError("the supervisor is asked", hint="")
+
+    monkeypatch.setattr(SupervisorProcess, "running", lambda _: True)
+    monkeypatch.setattr(EmbeddedJob, "ask_restart", asked)
+    settings = settings_of("segment_revenue", tmp_path)
+    PipelineRegistry(layout.pipelines).add(settings)
+    states = StateFile(layout.state, ["kafka", "mongod", "job-segment_revenue"])
+    states.show(failed, state="failed", pid=None, error="was given up: why")
+    job = job_in(layout, settings)
+    assert job.problem() == f"{failed} was given up: why"
+    with pytest.raises(TandemError) as told:
+        job.restart()
+    if failed.startswith("job"):
+        assert str(told.value) == "the supervisor is asked"
+    else:
+        assert (str(told.value), told.value.hint) == (
+            f"{failed} was given up: why",
+            "fix it, then run `tandem down` and `tandem up`; the job resumes where it stopped",
+        )
+
+
 def test_a_driver_with_other_settings_is_outdated_until_it_is_restarted(layout: Layout, tmp_path: Path) -> None:
     def job(settings: Settings) -> EmbeddedJob:
         return job_in(layout, settings)

@@ -22,7 +22,7 @@ from tandem.errors import TandemError
 from tandem.foreign.inheritance import effects
 from tandem.foreign.telemetry_variables import unused_addresses
 from tandem.local_spark.folder_names import check_folder_names
-from tandem.local_spark.heap import machine_memory
+from tandem.local_spark.heap import heap_mib, machine_memory
 from tandem.local_spark.java import find_java
 from tandem.platforms import service_checks
 from tandem.platforms.compose.cli import ports as compose_ports
@@ -37,11 +37,14 @@ from tandem.platforms.local_services.prepare import ports as embedded_ports
 from tandem.platforms.parity import runtime_of
 from tandem.platforms.ports import holder, refusal
 from tandem.runtimes import runtimes
+from tandem.settings.heap_size import DRIVER, LEAST_MIB
+from tandem.settings.heap_size import heap_mib as size_in_mib
 from tandem.settings.model import Backend, Settings
 from tandem.settings.sources import read_lines
 
 _MINIMUM_DISK_GIB = 2
-_MINIMUM_MEMORY_GIB = 4
+# Besides the driver's heap: Kafka's heap of 0.5, MongoDB's cache of 1.5 and RocksDB's of 0.5, and what else runs.
+_BESIDE_HEAP_GIB = 3
 
 
 def examine(settings: Settings, *, running: bool) -> Iterator[Finding]:
@@ -95,7 +98,7 @@ def _when(running: bool, check: Callable[[], str]) -> str:
 def _embedded_checks(settings: Settings, running: bool) -> Mapping[str, Callable[[], str]]:
     return {
         "processors": lambda: f"{os.cpu_count()}",
-        "memory": _memory,
+        "memory": lambda: _memory(settings),
         "state folder": lambda: check_folder_names(settings),
         "Java": lambda: _java(settings),
         "Spark": lambda: check_spark(runtimes().default.pyspark),
@@ -146,11 +149,20 @@ def _compose_checks(settings: Settings, running: bool) -> Mapping[str, Callable[
     }
 
 
-def _memory() -> str:
-    gib = machine_memory() / 2**30
-    if gib < _MINIMUM_MEMORY_GIB:
-        raise TandemError(f"{gib:.1f} GiB, but {_MINIMUM_MEMORY_GIB} are needed", hint="close other programs")
-    return f"{gib:.1f} GiB"
+def _memory(settings: Settings) -> str:
+    memory = machine_memory()
+    gib, own = memory / 2**30, settings.spark.get(DRIVER)
+    heap = (size_in_mib(own) if own else heap_mib(memory)) / 2**10
+    if gib >= heap + _BESIDE_HEAP_GIB:
+        return f"{gib:.1f} GiB"
+    room, hint = int((gib - _BESIDE_HEAP_GIB) * 2**10), "use a machine with more memory"
+    if room >= LEAST_MIB:
+        hint += f', or a heap for smaller backlogs: TANDEM_SPARK={{"{DRIVER}": "{room}m"}}'
+    raise TandemError(
+        f"{gib:.1f} GiB, but {heap + _BESIDE_HEAP_GIB:.1f} are needed: the job's heap may grow to {heap:.1f}, and "
+        f"Kafka, MongoDB and the rest take {_BESIDE_HEAP_GIB}",
+        hint=hint,
+    )
 
 
 def _java(settings: Settings) -> str:

@@ -130,8 +130,8 @@ def status(
 
     Args:
         settings: the profile's settings.
-        state: the job's state: ``stopped``, ``starting``, ``running``, ``failed``, or ``unknown`` if a cloud does not
-            answer.
+        state: the job's state: ``stopped``, ``starting``, ``running`` or ``failed``. In a cloud also ``stopping``, and
+            ``unknown`` while the cloud does not answer.
         driver: the id of its process or container.
         ready: whether records that are sent now are joined.
         newest: the newest progress document of any driver.

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 
 DRIVER, EXECUTOR = "spark.driver.memory", "spark.executor.memory"
 # Spark refuses less than 450 MiB, and Java's collector keeps some of the driver's heap for itself.
-_LEAST_MIB = 512
+LEAST_MIB = 512
 # Java takes a number without a unit as bytes, and Spark as MiB, so a unit is required.
 _SIZE = re.compile("([0-9]{1,12})([kmgt])", re.IGNORECASE)
 # The same for editors.
@@ -25,8 +25,8 @@ def heap_mib(size: str) -> int:
     if found is None:
         raise ValueError("write a whole number and k, m, g or t, such as 4g")
     mib = int(found[1]) * _KIB[found[2].lower()] // 2**10
-    if mib < _LEAST_MIB:
-        raise ValueError(f"Spark needs at least {_LEAST_MIB}m")
+    if mib < LEAST_MIB:
+        raise ValueError(f"Spark needs at least {LEAST_MIB}m")
     return mib
 
 

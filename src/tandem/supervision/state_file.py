@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import threading
-from collections.abc import Collection
+from collections.abc import Collection, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -86,3 +86,8 @@ def read_states(path: Path, services: Collection[str] = ()) -> dict[str, Service
         return states | {service: ServiceState(**state) for service, state in document.items()}
     except (OSError, ValueError, TypeError, AttributeError):
         return states
+
+
+def given_up(states: Mapping[str, ServiceState], services: Iterable[str]) -> str | None:
+    """Returns the first of these services that was given up, and why; else None."""
+    return next((f"{name} {states[name].error}" for name in services if states[name].state == "failed"), None)

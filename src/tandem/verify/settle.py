@@ -18,7 +18,7 @@ from tandem.verify.topics import Ends
 
 _PAUSE_SECONDS = 0.5
 
-RESUMES = "after fixing it, run `tandem down` and `tandem up`; the job resumes where it stopped"
+RESUMES = "after fixing it, run `tandem submit`; the job resumes where it stopped"
 # Returns one line about a problem that does not resolve by itself, or None.
 FindProblem = Callable[[], str | None]
 

@@ -66,7 +66,7 @@ class JobConfig:
         checkpoint: the folder of Spark's offsets and state; any URI that Hadoop can write.
         lateness_seconds: how far an event time may lie behind the newest one before the record is late.
         max_clock_skew_seconds: how far an event time may lie after the record's Kafka timestamp.
-        idle_timeout_seconds: a topic without records for this long no longer holds back the watermark.
+        idle_timeout_seconds: a topic without new events for this long no longer holds back the watermark.
         outage_tolerance_seconds: while all topics are quiet, the watermark stays this long behind now.
         log_format: ``text`` or ``json``.
         log_levels: levels of Spark's loggers, by name, on platforms that cannot set them otherwise.

@@ -1,6 +1,6 @@
 """Sends control records for quiet topics, which hold back the watermark.
 
-Spark's watermark is the minimum of the streams' watermarks. A topic without new records would freeze it, and Spark
+Spark's watermark is the minimum of the streams' watermarks. A topic without new events would freeze it, and Spark
 would never emit unmatched rows. A control record stands behind all records of its partition. The job reads those
 records first, so a control record cannot make them late.
 """

@@ -33,8 +33,8 @@ from tandem.engine.run.signals import SignalHandler
 from tandem.engine.run.state_events import StateEvents
 from tandem.engine.run.stop_file import StopFile
 from tandem.engine.spark.failure import (
-    CannotGoOnError,
     Failure,
+    JobError,
     failure_at_start,
     failure_of,
     failure_of_code,
@@ -46,7 +46,6 @@ from tandem.engine.spark.file_system import appeared
 from tandem.engine.spark.java_process import end_java, java_exit_code
 from tandem.engine.spark.job_log import TEXT, Notice, log_to_stderr, values
 from tandem.engine.spark.jvm import describe, remember_java_names, set_log_levels
-from tandem.engine.spark.secrets import SecretError
 from tandem.engine.write.batch_writer import BatchWriter
 from tandem.engine.write.document_schema import documents_of
 
@@ -146,7 +145,7 @@ def fit(spark: SparkSession, pipeline: Pipeline, config: JobConfig) -> int:
         failure = changed(spark, pipeline, config) or misfit(
             lambda write: _start(spark, pipeline, config, write), folder
         )
-    except CannotGoOnError as error:
+    except JobError as error:
         failure = failure_of_declaration(error)
     except Exception as error:
         failure = failure_of_code(error, folder)
@@ -165,7 +164,7 @@ def _attempt(
         return None
     try:
         return run(spark, pipeline, config, stopping)
-    except (Py4JJavaError, SecretError) as error:
+    except (Py4JJavaError, JobError) as error:
         return _logged(failure_at_start(error))
 
 
@@ -230,10 +229,8 @@ def _run(
         query = _start(spark, pipeline, config, writer.write)
     except Exception as error:
         failure = failure_of_code(error, _folder(pipeline))
-        if failure is None and isinstance(error, AnalysisException | ValueError | CannotGoOnError):
+        if failure is None and isinstance(error, AnalysisException | ValueError | JobError):
             failure = failure_of_declaration(error)
-        if failure is None and isinstance(error, SecretError):
-            failure = failure_at_start(error)
         if failure is None:
             raise
         return _logged(_reported(failure, reporter))

@@ -5,7 +5,8 @@ from __future__ import annotations
 from urllib.parse import quote
 
 from tandem.engine.declare.job_config import JobConfig
-from tandem.engine.spark.secrets import resolve
+from tandem.engine.spark.failure import CannotGoOnError, JobError
+from tandem.engine.spark.secrets import SecretError, SecretOutageError, resolve
 
 LOGIN_MODULES = {
     "PLAIN": "org.apache.kafka.common.security.plain.PlainLoginModule",
@@ -18,7 +19,8 @@ def kafka_properties(config: JobConfig) -> dict[str, str]:
     """Returns the properties of every Java client of Kafka: the brokers and the login.
 
     Raises:
-        SecretError: the password is not where the configuration says.
+        JobError: the password cannot be read now.
+        CannotGoOnError: the password is not where the configuration says.
     """
     kafka = config.kafka
     properties = {"bootstrap.servers": kafka.bootstrap, "security.protocol": kafka.security}
@@ -40,7 +42,8 @@ def mongo_uri(config: JobConfig) -> str:
     """Returns MongoDB's connection string with the login.
 
     Raises:
-        SecretError: the password is not where the configuration says.
+        JobError: the password cannot be read now.
+        CannotGoOnError: the password is not where the configuration says.
     """
     mongo = config.mongo
     if not (mongo.username and mongo.password):
@@ -51,7 +54,12 @@ def mongo_uri(config: JobConfig) -> str:
 
 
 def _secret(config: JobConfig, reference: str) -> str:
-    return resolve(reference, config.metadata_url, config.secret_manager_url)
+    try:
+        return resolve(reference, config.metadata_url, config.secret_manager_url)
+    except SecretOutageError as error:
+        raise JobError(str(error)) from None
+    except SecretError as error:
+        raise CannotGoOnError(str(error)) from None
 
 
 def quoted(text: str) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import traceback
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
@@ -12,7 +12,6 @@ from py4j.protocol import Py4JJavaError
 
 from tandem.engine.declare.job_config import FAILED, MUST_NOT_GO_ON
 from tandem.engine.spark.known_errors import ANOTHER_DRIVER, INCOMPATIBLE, final_reason, passing_reason
-from tandem.engine.spark.secrets import SecretError
 
 if TYPE_CHECKING:
     from pyspark.errors import StreamingQueryException
@@ -157,8 +156,8 @@ def failure_of_code(error: Exception, folder: Path) -> Failure | None:
 
 def failure_of_declaration(error: Exception) -> Failure:
     """Returns why the engine or Spark rejects a pipeline, before any row was read."""
-    if isinstance(error, CannotGoOnError):
-        return Failure(str(error), MUST_NOT_GO_ON, in_code=True)
+    if isinstance(error, JobError):
+        return replace(_known(error), in_code=isinstance(error, CannotGoOnError))
     message = str(error).strip().splitlines() or [""]
     reason = f"the pipeline cannot run: {type(error).__name__}: {message[0]}"
     return Failure(reason[:_LIMIT], MUST_NOT_GO_ON, in_code=True)
@@ -193,13 +192,16 @@ def failure_at_start(error: Exception) -> Failure:
 
     It reads MongoDB first, then the checkpoint.
     """
-    if isinstance(error, SecretError):
-        return Failure(str(error), MUST_NOT_GO_ON)
+    if isinstance(error, JobError):
+        return _known(error)
     texts = texts_of(cast(Py4JJavaError, error))
     if "com.mongodb" not in texts:
         return Failure(f"the query cannot be started: {texts.splitlines()[-1]}"[:_LIMIT])
-    reason = mongo_error(texts, "reading the job's progress")
-    return Failure(str(reason), MUST_NOT_GO_ON if isinstance(reason, CannotGoOnError) else FAILED)
+    return _known(mongo_error(texts, "reading the job's progress"))
+
+
+def _known(error: JobError) -> Failure:
+    return Failure(str(error), MUST_NOT_GO_ON if isinstance(error, CannotGoOnError) else FAILED)
 
 
 def mongo_error(failure: str, what: str) -> JobError:

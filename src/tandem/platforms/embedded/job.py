@@ -14,7 +14,7 @@ from tandem.local_spark.local_spark import LocalSpark, configure
 from tandem.platforms.base import START_DEADLINE_S, UNCHECKED
 from tandem.platforms.local_services.layout import JOB, SERVICES, Layout
 from tandem.platforms.local_services.prepare import ports
-from tandem.platforms.local_services.supervisor_process import STOP_DEADLINE_S, SupervisorProcess
+from tandem.platforms.local_services.supervisor_process import RESTART_ALL, STOP_DEADLINE_S, SupervisorProcess
 from tandem.platforms.observe import batch_report, has_committed, lag_of, status
 from tandem.platforms.ports import page_port
 from tandem.platforms.progress import ProgressReader, progress_of
@@ -25,10 +25,12 @@ from tandem.progress_display import wait_shown
 from tandem.settings.model import Settings
 from tandem.supervision.logs import error_summary
 from tandem.supervision.process import alive, read_identity, send
-from tandem.supervision.state_file import ServiceState, read_states
+from tandem.supervision.state_file import ServiceState, given_up, read_states
 from tandem.supervision.state_folder import SUPERVISOR
 from tandem.waiting import NotYetError
 
+# Every driver needs them.
+_SERVERS = ("mongod", "kafka")
 _log = structlog.get_logger(__name__)
 
 
@@ -107,11 +109,13 @@ class EmbeddedJob:
         # With a full disk the supervisor may not be able to write the state file.
         if self._layout.disk_is_full or any(state.error == full for state in states.values()):
             return full
-        return next((f"{name} {states[name].error}" for name in self._needed if states[name].state == "failed"), None)
+        return given_up(states, self._needed)
 
     def restart(self) -> None:
         """Restarts the driver with these settings; see ``Job.restart``."""
         self._check_running()
+        if problem := given_up(read_states(self._layout.state, _SERVERS), _SERVERS):
+            raise EnvironmentNotReadyError(problem, hint=RESTART_ALL)
         # A transform that cannot be imported does not stop the running job.
         self.settings.location.module("transform")
         self._provide()
@@ -206,7 +210,7 @@ class EmbeddedJob:
     @property
     def _needed(self) -> tuple[str, ...]:
         """The services that this pipeline needs. Nothing needs the dashboard."""
-        return (self._service, "mongod", "kafka")
+        return (self._service, *_SERVERS)
 
     def _run_batch(self, entry: str, *arguments: str) -> dict[str, Any]:
         """Returns the report of a batch, which runs in a driver of its own."""
@@ -268,10 +272,9 @@ class EmbeddedJob:
 
     def _provide(self) -> None:
         """Creates the declared topics and indexes if Kafka and MongoDB run."""
-        servers = ("mongod", "kafka")
-        states = read_states(self._layout.state, servers)
+        states = read_states(self._layout.state, _SERVERS)
         # If they are still starting, the supervisor creates them later.
-        if all(states[name].state == "running" for name in servers):
+        if all(states[name].state == "running" for name in _SERVERS):
             self._check_addresses()
             create_declared(self.settings)
 

@@ -22,6 +22,8 @@ from tandem.waiting import NotYetError
 # The supervisor stops its services one after another, each within its deadline. One driver also writes Java's class
 # archive.
 STOP_DEADLINE_S = 240.0
+# A supervisor restarts jobs on request. A service that it has given up is started by the next supervisor.
+RESTART_ALL = "fix it, then run `tandem down` and `tandem up`; the job resumes where it stopped"
 
 
 class SupervisorProcess:
@@ -48,7 +50,7 @@ class SupervisorProcess:
     def pipelines(self) -> list[str]:
         """Returns the pipelines to run, the first one first.
 
-        None if the supervisor does not run.
+        The list is empty if the supervisor does not run.
         """
         return self.registry.names() if self.running() else []
 
