@@ -277,6 +277,14 @@ def test_a_backlog_that_comes_topic_by_topic_is_not_closed_by_its_beginning(monk
     assert beat.due(452) == set()
 
 
+def test_a_restart_during_an_outage_leaves_the_other_backlogs_their_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    """When the outage began is unknown, so the first events after the start may be the first ones after it."""
+    beat = Beat(monkeypatch, waits=True)
+    for second in range(10, 45):
+        beat.commits(second, begun=second, orders=1)
+        assert beat.due(second) == ({"payments"} if second >= 40 else set())
+
+
 def test_a_driver_knows_the_newest_events_of_the_one_before(monkeypatch: pytest.MonkeyPatch) -> None:
     """Else it would send control records that move nothing, for half an hour."""
     newest = {name: int((STARTED - 60) * 1000) for name in ("orders", "payments")}

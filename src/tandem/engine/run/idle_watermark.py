@@ -82,8 +82,8 @@ def due(
         now: when the query last looked for records, in seconds since the epoch. A long batch makes no topic quiet.
         idle_timeout_seconds: a stream is quiet after this time without events.
         outage_tolerance_seconds: the age of the oldest events that a backlog may still deliver.
-        resumed_at: when the first events arrived after all streams had been quiet. The backlogs of the other streams
-            may follow, so a stream that is still quiet gets no control record for another timeout.
+        resumed_at: when the first events arrived after all streams had been quiet, or after the start. The backlogs of
+            the other streams may follow, so a stream that is still quiet gets no control record for another timeout.
         behind: whether the watermark is behind the streams' newest event times.
     """
     # A stream is active if it had events shortly before the latest event, even if that was long ago.
@@ -139,7 +139,9 @@ class ControlRecordSender:
         # Guards the fields below: Spark's listener and the thread of ``send_due`` change them.
         self._lock = threading.Lock()
         # When the query last looked for records. While a batch runs, newer records are unknown.
-        self._looked_at = self._resumed_at = time.time()
+        self._looked_at = time.time()
+        # Zero until the first events: before the start, all streams may have been quiet.
+        self._resumed_at = 0.0
         self.clocks = {
             name: Clock(self._looked_at, newest_ms[name] / 1000 if name in newest_ms else None, counted=False)
             for name in self._topics
@@ -162,7 +164,7 @@ class ControlRecordSender:
             if watermark := progress.eventTime.get("watermark"):
                 self._watermark_ms = milliseconds_of(watermark)
             latest = max(clock.seen_at for clock in self.clocks.values())
-            if rows and self._looked_at - latest >= self._config.idle_timeout_seconds:
+            if rows and (not self._resumed_at or self._looked_at - latest >= self._config.idle_timeout_seconds):
                 self._resumed_at = now
             for name in self.clocks.keys() & rows.keys():
                 clock = self.clocks[name]
