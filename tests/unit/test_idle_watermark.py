@@ -197,13 +197,16 @@ class Beat:
             on_refused=self.refused.append,
         )
 
-    def commits(self, second: float, *, begun: float, watermark: float = 0, **events: int) -> None:
+    def commits(
+        self, second: float, *, begun: float, watermark: float = 0, newest: float | None = None, **events: int
+    ) -> None:
         """A batch that began at ``begun`` is committed, with so many events of the streams."""
         self._now(second)
+        newest_ms = int((second if newest is None else newest) * 1000)
         batch = SimpleNamespace(
             eventTime={"watermark": at(watermark)},
             timestamp=at(begun),
-            observedMetrics={n: {EVENTS: e, CONTROL: 0, NEWEST: int(second * 1000)} for n, e in events.items()},
+            observedMetrics={n: {EVENTS: e, CONTROL: 0, NEWEST: newest_ms} for n, e in events.items()},
         )
         self.waiting.add(1, 0, 0)
         self.control_sender.batch(cast(Any, batch))
@@ -295,17 +298,21 @@ def test_a_driver_knows_the_newest_events_of_the_one_before(monkeypatch: pytest.
     assert beat.due(TOLERANCE) == {"orders", "payments"}
 
 
-def test_what_a_restart_makes_spark_forget_is_sent_again(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(("event_time", "forgotten"), [(-60, {"payments"}), (-700, {"orders", "payments"})])
+def test_what_a_restart_makes_spark_forget_is_sent_again(
+    monkeypatch: pytest.MonkeyPatch, event_time: float, forgotten: set[str]
+) -> None:
+    """An order that is older than the newest one is all that Spark knows of the orders then."""
     newest = {name: int((STARTED - 60) * 1000) for name in ("orders", "payments")}
     before = STARTED - 90 - LATENESS
     beat = Beat(monkeypatch, waits=True, newest_ms=newest, watermark_ms=int(before * 1000))
     # The batch that was not committed has orders only.
-    beat.commits(5, begun=1, watermark=before - STARTED, orders=1)
+    beat.commits(1, begun=1, watermark=before - STARTED, newest=STARTED + event_time, orders=1)
     beat.finds_nothing(29)
     assert beat.due(29) == set()
     beat.finds_nothing(31)
     beat.control_sender.send(due := beat.control_sender.due())
-    assert due == {"payments": STARTED - 60}
+    assert due == dict.fromkeys(forgotten, STARTED - 60)
     # Kafka has the record, and the next batch moves the watermark.
     beat.finds_nothing(62)
     assert beat.due(62) == set()

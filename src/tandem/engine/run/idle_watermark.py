@@ -168,8 +168,9 @@ class ControlRecordSender:
                 self._resumed_at = now
             for name in self.clocks.keys() & rows.keys():
                 clock = self.clocks[name]
-                newest = max(clock.newest or 0.0, rows[name][NEWEST] / 1000)
-                self.clocks[name] = replace(clock, seen_at=now, newest=newest, counted=True)
+                known, newest = clock.newest or 0.0, rows[name][NEWEST] / 1000
+                counted = clock.counted or newest >= known
+                self.clocks[name] = replace(clock, seen_at=now, newest=max(known, newest), counted=counted)
 
     def idle(self, event: QueryIdleEvent) -> None:
         """Records that the query found no new records."""
