@@ -211,9 +211,9 @@ class Beat:
         self.waiting.add(1, 0, 0)
         self.control_sender.batch(cast(Any, batch))
 
-    def finds_nothing(self, second: float) -> None:
+    def finds_nothing(self, second: float, *, began: float | None = None) -> None:
         self._now(second)
-        self.control_sender.idle(cast(Any, SimpleNamespace(timestamp=at(second))))
+        self.control_sender.idle(cast(Any, SimpleNamespace(timestamp=at(second if began is None else began))))
 
     def due(self, second: float) -> set[str]:
         self._now(second)
@@ -286,6 +286,34 @@ def test_a_restart_during_an_outage_leaves_the_other_backlogs_their_time(monkeyp
     for second in range(10, 45):
         beat.commits(second, begun=second, orders=1)
         assert beat.due(second) == ({"payments"} if second >= 40 else set())
+
+
+@pytest.mark.parametrize("began", [1001, 102])
+def test_a_clock_that_is_set_back_delays_no_control_record(monkeypatch: pytest.MonkeyPatch, began: float) -> None:
+    """It is set back while a batch runs, or before a batch begins; and then again."""
+    beat = Beat(monkeypatch)
+    for second in (1, 1000):
+        beat.commits(second, begun=second, orders=1, payments=1)
+    beat.commits(103, begun=began, orders=1)
+    for second in range(103, 134):
+        beat.commits(second, begun=second, newest=1000 + second, orders=1)
+        assert beat.due(second) == ({"payments"} if second == 133 else set())
+    beat.control_sender.send(beat.control_sender.due())
+    for second in range(50, 81):
+        beat.commits(second, begun=second, newest=2000 + second, orders=1)
+        assert beat.due(second) == ({"payments"} if second == 80 else set())
+
+
+def test_a_clock_that_is_set_back_makes_no_topic_quiet(monkeypatch: pytest.MonkeyPatch) -> None:
+    beat = Beat(monkeypatch)
+    beat.commits(1000, begun=1000, orders=1, payments=1)
+    # Spark tells of what it did before.
+    beat.finds_nothing(100, began=1001)
+    assert beat.due(100) == set()
+    beat.finds_nothing(129)
+    assert beat.due(129) == set()
+    beat.finds_nothing(130)
+    assert beat.due(130) == {"orders", "payments"}
 
 
 def test_a_driver_knows_the_newest_events_of_the_one_before(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -158,9 +158,8 @@ class ControlRecordSender:
         """Updates the clocks after a committed batch."""
         rows = {name: row for name, row in progress.observedMetrics.items() if row[EVENTS]}
         with self._lock:
-            now = time.time()
             self._may_wait = self._waiting.may_wait
-            self._looked_at = datetime.fromisoformat(progress.timestamp).timestamp()
+            now = self._look(progress.timestamp)
             if watermark := progress.eventTime.get("watermark"):
                 self._watermark_ms = milliseconds_of(watermark)
             latest = max(clock.seen_at for clock in self.clocks.values())
@@ -175,7 +174,22 @@ class ControlRecordSender:
     def idle(self, event: QueryIdleEvent) -> None:
         """Records that the query found no new records."""
         with self._lock:
-            self._looked_at = datetime.fromisoformat(event.timestamp).timestamp()
+            self._look(event.timestamp)
+
+    def _look(self, timestamp: str) -> float:
+        """Records when the query looked for records; returns the time now.
+
+        If the machine's clock was set back, earlier times lie in the future. They become now, or no topic would count
+        as quiet until then.
+        """
+        now = time.time()
+        self._looked_at = min(now, datetime.fromisoformat(timestamp).timestamp())
+        self._resumed_at = min(now, self._resumed_at)
+        self.clocks = {
+            name: replace(clock, seen_at=min(now, clock.seen_at), tried_at=min(now, clock.tried_at))
+            for name, clock in self.clocks.items()
+        }
+        return now
 
     def send_due(self) -> None:
         """Sends the control records that are due.
