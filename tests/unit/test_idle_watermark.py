@@ -12,6 +12,7 @@ from typing import Any, cast
 import pytest
 from py4j.protocol import Py4JJavaError
 
+from tandem.engine.declare.control_record import CONTROL_KEY, control_value
 from tandem.engine.declare.job_config import JobConfig, KafkaConfig, MongoConfig
 from tandem.engine.read.kafka_source import CONTROL, EVENTS, NEWEST
 from tandem.engine.run import idle_watermark
@@ -120,7 +121,7 @@ STARTED = 2_000_000_000.0
 CONFIG = JobConfig(
     "orders_payments",
     KafkaConfig(""),
-    MongoConfig("", ""),
+    MongoConfig("", "mart"),
     "",
     LATENESS,
     300,
@@ -139,7 +140,8 @@ class Kafka:
     def __init__(self) -> None:
         self.refusing: set[str] = set()
         self.sent: list[str] = []
-        clients = SimpleNamespace(KafkaProducer=lambda _: self, ProducerRecord=lambda topic, *_: topic)
+        self.values: list[bytes] = []
+        clients = SimpleNamespace(KafkaProducer=lambda _: self, ProducerRecord=lambda *record: record)
         java = SimpleNamespace(util=SimpleNamespace(Properties=lambda: SimpleNamespace(setProperty=lambda *_: None)))
         kafka = SimpleNamespace(clients=SimpleNamespace(producer=clients))
         self.jvm = SimpleNamespace(org=SimpleNamespace(apache=SimpleNamespace(kafka=kafka)), java=java)
@@ -147,7 +149,10 @@ class Kafka:
     def partitionsFor(self, _topic: str) -> list[Any]:
         return [SimpleNamespace(partition=lambda: 0)]
 
-    def send(self, topic: str) -> Any:
+    def send(self, record: tuple[str, int, bytes, bytes]) -> Any:
+        topic, _, key, value = record
+        assert key == CONTROL_KEY
+        self.values.append(value)
         return SimpleNamespace(get=lambda: self._get(topic))
 
     def close(self) -> None:
@@ -391,6 +396,14 @@ def test_a_batch_that_is_committed_while_a_control_record_is_noted_is_not_forgot
     listener.join()
     clock = beat.control_sender.clocks["orders"]
     assert (clock.newest, clock.sent) == (40.0, STARTED + 31 - TOLERANCE)
+
+
+def test_a_control_record_names_the_job(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Other jobs may read the same topic."""
+    beat = Beat(monkeypatch, waits=True)
+    beat.finds_nothing(31)
+    beat.control_sender.send({"orders": STARTED})
+    assert beat.kafka.values == [control_value("mart/orders_payments", datetime.fromtimestamp(STARTED, UTC))]
 
 
 def test_after_an_error_control_records_are_sent_after_the_idle_timeout(monkeypatch: pytest.MonkeyPatch) -> None:

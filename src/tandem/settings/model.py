@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationInfo, field_validator
 
 from tandem.catalog import PipelineLocation
+from tandem.engine.declare.control_record import sender_of
 from tandem.engine.spark.secrets import REFERENCE, is_reference
 from tandem.settings.google import GoogleSettings
 from tandem.settings.heap_size import DRIVER, EXECUTOR, HEAP_PATTERN, check_heaps
@@ -245,6 +246,11 @@ class Settings(_Frozen):
         """The settings, named ``section.key``, without which nothing is deployed."""
         serverless = self.required_serverless if self.gcp.serverless else ()
         return (*self.required, *self.required_to_deploy, *serverless)
+
+    @property
+    def sender(self) -> str:
+        """The job's name in its control records."""
+        return sender_of(self.mongo.database, self.pipeline)
 
     @property
     def home(self) -> Path:

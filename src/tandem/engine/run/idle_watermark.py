@@ -7,7 +7,6 @@ records first, so a control record cannot make them late.
 
 from __future__ import annotations
 
-import json
 import logging
 import math
 import threading
@@ -21,10 +20,10 @@ from py4j.protocol import Py4JJavaError
 from pyspark.sql import SparkSession
 from pyspark.sql.streaming.listener import QueryIdleEvent, StreamingQueryProgress
 
+from tandem.engine.declare.control_record import CONTROL_KEY, control_value
 from tandem.engine.declare.iso_time import iso_time
 from tandem.engine.declare.job_config import JobConfig
 from tandem.engine.declare.pipeline import Pipeline
-from tandem.engine.declare.stream import CONTROL_FIELD, CONTROL_KEY, CONTROL_TIME_FIELD
 from tandem.engine.read.kafka_source import EVENTS, NEWEST
 from tandem.engine.run.attention import refused
 from tandem.engine.run.job_progress import milliseconds_of
@@ -229,16 +228,17 @@ class ControlRecordSender:
         try:
             for name, moment in times.items():
                 topic = self._topics[name]
-                text = iso_time(datetime.fromtimestamp(moment, UTC))
-                value = json.dumps({CONTROL_FIELD: "watermark", CONTROL_TIME_FIELD: text}).encode()
-                is_sent = self._append(producer, topic, value)
+                at = datetime.fromtimestamp(moment, UTC)
+                is_sent = self._append(producer, topic, control_value(self._config.sender, at))
                 with self._lock:
                     clock = self.clocks[name]
                     sent = moment if is_sent else clock.sent
                     # If rows still wait after another timeout, the next record follows.
                     self.clocks[name] = replace(clock, sent=sent, tried_at=time.time())
                 if is_sent:
-                    _log.info("control records sent to a quiet topic", extra=values(topic=topic, watermark=text))
+                    _log.info(
+                        "control records sent to a quiet topic", extra=values(topic=topic, watermark=iso_time(at))
+                    )
                 self._note(topic, is_refused=not is_sent)
         finally:
             producer.close()
@@ -270,7 +270,7 @@ class ControlRecordSender:
         self._on_refused(sorted(self._refused))
 
     def _record(self, topic: str, partition: int, value: bytes) -> Any:
-        return self._jvm.org.apache.kafka.clients.producer.ProducerRecord(topic, partition, CONTROL_KEY.encode(), value)
+        return self._jvm.org.apache.kafka.clients.producer.ProducerRecord(topic, partition, CONTROL_KEY, value)
 
     def _properties(self) -> Any:
         serializer = "org.apache.kafka.common.serialization.ByteArraySerializer"
