@@ -134,17 +134,43 @@ def at(second: float) -> str:
     return datetime.fromtimestamp(STARTED + second, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
+class JavaMap(dict[Any, Any]):
+    def put(self, key: Any, value: Any) -> None:
+        self[key] = value
+
+
 class Kafka:
-    """What the sender uses of Java, with topics that refuse records."""
+    """What the sender uses of Java, with topics that refuse records, and others that have an open transaction."""
 
     def __init__(self) -> None:
         self.refusing: set[str] = set()
+        self.open: set[str] = set()
         self.sent: list[str] = []
         self.values: list[bytes] = []
-        clients = SimpleNamespace(KafkaProducer=lambda _: self, ProducerRecord=lambda *record: record)
-        java = SimpleNamespace(util=SimpleNamespace(Properties=lambda: SimpleNamespace(setProperty=lambda *_: None)))
-        kafka = SimpleNamespace(clients=SimpleNamespace(producer=clients))
-        self.jvm = SimpleNamespace(org=SimpleNamespace(apache=SimpleNamespace(kafka=kafka)), java=java)
+        self._end = 1000
+        producer = SimpleNamespace(KafkaProducer=lambda _: self, ProducerRecord=lambda *record: record)
+        admin = SimpleNamespace(
+            AdminClient=SimpleNamespace(create=lambda _: self),
+            ListOffsetsOptions=lambda level: level,
+            OffsetSpec=SimpleNamespace(latest=lambda: "latest"),
+        )
+        common = SimpleNamespace(
+            TopicPartition=lambda *place: place,
+            IsolationLevel=SimpleNamespace(READ_COMMITTED="committed", READ_UNCOMMITTED="uncommitted"),
+        )
+        kafka = SimpleNamespace(clients=SimpleNamespace(producer=producer, admin=admin), common=common)
+        util = SimpleNamespace(Properties=lambda: SimpleNamespace(setProperty=lambda *_: None), HashMap=JavaMap)
+        self.jvm = SimpleNamespace(
+            org=SimpleNamespace(apache=SimpleNamespace(kafka=kafka)), java=SimpleNamespace(util=util)
+        )
+
+    def listOffsets(self, wanted: JavaMap, level: str) -> Any:
+        # Other programs append a record between any two requests.
+        self._end += 1
+        assert set(wanted.values()) == {"latest"}
+        held = {place for place in wanted if level == "committed" and place[0] in self.open}
+        ends = {place: SimpleNamespace(offset=lambda end=self._end - 100 * (place in held): end) for place in wanted}
+        return SimpleNamespace(all=lambda: SimpleNamespace(get=lambda: ends))
 
     def partitionsFor(self, _topic: str) -> list[Any]:
         return [SimpleNamespace(partition=lambda: 0)]
@@ -396,6 +422,23 @@ def test_a_batch_that_is_committed_while_a_control_record_is_noted_is_not_forgot
     listener.join()
     clock = beat.control_sender.clocks["orders"]
     assert (clock.newest, clock.sent) == (40.0, STARTED + 31 - TOLERANCE)
+
+
+def test_a_topic_with_an_open_transaction_gets_no_control_record(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Committed later, its events would be late."""
+    beat = Beat(monkeypatch, waits=True)
+    beat.kafka.open = {ORDERS.topic}
+    beat.finds_nothing(31)
+    beat.control_sender.send(beat.control_sender.due())
+    assert (beat.kafka.sent, beat.refused) == ([PAYMENTS.topic], [])
+    assert beat.control_sender.clocks["orders"].sent is None
+    # Kafka is not asked again before another timeout.
+    beat.finds_nothing(60)
+    assert beat.due(60) == set()
+    beat.kafka.open = set()
+    beat.finds_nothing(61)
+    beat.control_sender.send(beat.control_sender.due())
+    assert beat.kafka.sent[1:] == [ORDERS.topic, PAYMENTS.topic]
 
 
 def test_a_control_record_names_the_job(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -16,19 +16,18 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
 
-from py4j.protocol import Py4JJavaError
 from pyspark.sql import SparkSession
 from pyspark.sql.streaming.listener import QueryIdleEvent, StreamingQueryProgress
 
-from tandem.engine.declare.control_record import CONTROL_KEY, control_value
+from tandem.engine.declare.control_record import control_value
 from tandem.engine.declare.iso_time import iso_time
 from tandem.engine.declare.job_config import JobConfig
 from tandem.engine.declare.pipeline import Pipeline
 from tandem.engine.read.kafka_source import EVENTS, NEWEST
 from tandem.engine.run.attention import refused
+from tandem.engine.run.control_record_writer import Answer, control_record_writer
 from tandem.engine.run.job_progress import milliseconds_of
 from tandem.engine.run.state_events import StateEvents
-from tandem.engine.spark.connection_options import kafka_properties
 from tandem.engine.spark.job_log import values
 
 _log = logging.getLogger(__name__)
@@ -105,8 +104,6 @@ def due(
 
 class ControlRecordSender:
     """Watches the batches and sends control records.
-
-    A cluster's driver has no Python client of Kafka, so it uses the Java client of Spark's Kafka connector.
 
     Args:
         spark: the session.
@@ -224,42 +221,22 @@ class ControlRecordSender:
 
     def send(self, times: Mapping[str, float]) -> None:
         """Sends a control record to each partition of the topics of these streams."""
-        producer = self._jvm.org.apache.kafka.clients.producer.KafkaProducer(self._properties())
-        try:
+        with control_record_writer(self._jvm, self._config) as writer:
             for name, moment in times.items():
-                topic = self._topics[name]
-                at = datetime.fromtimestamp(moment, UTC)
-                is_sent = self._append(producer, topic, control_value(self._config.sender, at))
+                topic, at = self._topics[name], datetime.fromtimestamp(moment, UTC)
+                answer = writer.append(topic, control_value(self._config.sender, at))
                 with self._lock:
                     clock = self.clocks[name]
-                    sent = moment if is_sent else clock.sent
+                    sent = moment if answer is Answer.SENT else clock.sent
                     # If rows still wait after another timeout, the next record follows.
                     self.clocks[name] = replace(clock, sent=sent, tried_at=time.time())
-                if is_sent:
-                    _log.info(
-                        "control records sent to a quiet topic", extra=values(topic=topic, watermark=iso_time(at))
-                    )
-                self._note(topic, is_refused=not is_sent)
-        finally:
-            producer.close()
-
-    def _append(self, producer: Any, topic: str, value: bytes) -> bool:
-        """Returns whether Kafka confirmed a record in each partition.
-
-        False if the job has no WRITE right.
-        """
-        try:
-            sent = [
-                producer.send(self._record(topic, partition.partition(), value))
-                for partition in producer.partitionsFor(topic)
-            ]
-            for future in sent:
-                future.get()
-        except Py4JJavaError as error:
-            if "AuthorizationException" not in str(error.java_exception):
-                raise
-            return False
-        return True
+                told = values(topic=topic, watermark=iso_time(at))
+                if answer is Answer.WAITS:
+                    _log.info("an open transaction holds back the control records of a topic", extra=told)
+                    continue
+                if answer is Answer.SENT:
+                    _log.info("control records sent to a quiet topic", extra=told)
+                self._note(topic, is_refused=answer is Answer.REFUSED)
 
     def _note(self, topic: str, *, is_refused: bool) -> None:
         if is_refused == (topic in self._refused):
@@ -268,15 +245,3 @@ class ControlRecordSender:
         if is_refused:
             _log.warning(refused([topic]))
         self._on_refused(sorted(self._refused))
-
-    def _record(self, topic: str, partition: int, value: bytes) -> Any:
-        return self._jvm.org.apache.kafka.clients.producer.ProducerRecord(topic, partition, CONTROL_KEY, value)
-
-    def _properties(self) -> Any:
-        serializer = "org.apache.kafka.common.serialization.ByteArraySerializer"
-        properties = self._jvm.java.util.Properties()
-        settings = kafka_properties(self._config) | {"acks": "all", "max.block.ms": "15000"}
-        settings |= {"key.serializer": serializer, "value.serializer": serializer}
-        for name, value in settings.items():
-            properties.setProperty(name, value)
-        return properties
