@@ -79,6 +79,10 @@ class InMemory:
         return ends
 
 
+# The job whose documents are verified.
+SENDER = "mart/mine"
+
+
 def in_order(letters: Iterable[TopicRecord]) -> list[TopicRecord]:
     """Returns dead letters with offsets of their own."""
     return [each._replace(partition=0, offset=offset) for offset, each in enumerate(letters)]
@@ -105,7 +109,7 @@ def report_in_parts(
     The topics grow before each of the ``rounds``.
     """
     with TemporaryDirectory() as folder:
-        work = Work(location, sources, Path(folder), parts, 300, 300, parameters, 2 * chunk, chunk)
+        work = Work(location, sources, Path(folder), parts, 300, SENDER, 300, parameters, 2 * chunk, chunk)
         verification = ParallelVerification(work, workers or Here(), Progress(progress))
         ends = {topic: sources.ends(topic) for topic in streams}
         read_to = starts = {

@@ -55,7 +55,7 @@ def expected(
     accepted = {}
     for stream in STREAMS:
         topic = topics[stream.name]
-        intake = Intake(stream, max_clock_skew_seconds=settings.job.max_clock_skew_seconds)
+        intake = Intake(stream, max_clock_skew_seconds=settings.job.max_clock_skew_seconds, sender=settings.sender)
         with TopicReader(settings.kafka, topic) as reader:
             intake.take(reader.read(begins[topic] if begins else reader.beginnings(), ends[topic]))
         accepted[stream.name] = intake.accepted

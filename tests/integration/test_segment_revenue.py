@@ -15,7 +15,7 @@ from bson.decimal128 import Decimal128
 from confluent_kafka import Producer
 from kafka import KafkaAdminClient, KafkaConsumer, TopicPartition
 
-from tandem.engine.declare.stream import CONTROL_FIELD, CONTROL_KEY
+from tandem.engine.declare.control_record import CONTROL_KEY, control_value, sender_of
 from tandem.pipelines.segment_revenue.streams import CUSTOMER_SEGMENTS, REVENUE, SALES
 from tests import STATE
 from tests.environment import Environment
@@ -53,8 +53,8 @@ def send(environment: Environment, *sales: tuple[str, float, int], until: float 
     environment.wait("lag 0", environment.caught_up)
     if until is None:
         return
-    time = (BASE + timedelta(minutes=until)).isoformat()
-    producer.produce(SALES.topic, json.dumps({CONTROL_FIELD: "", "event_time": time}).encode(), CONTROL_KEY.encode())
+    value = control_value(sender_of("ecommerce_mart", "segment_revenue"), BASE + timedelta(minutes=until))
+    producer.produce(SALES.topic, value, CONTROL_KEY)
     assert producer.flush(30) == 0
     wanted = (BASE + timedelta(minutes=until - 5)).isoformat().replace("+00:00", "Z")
     environment.wait("the watermark", lambda: (environment.status()["job"]["watermark"] or "") >= wanted)

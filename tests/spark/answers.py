@@ -19,6 +19,8 @@ from tests.spark.records import ARRIVED, kafka_rows
 
 Item = bytes | None | tuple[bytes | None, bytes | None]
 SKEW = 300
+# The job that reads the records.
+SENDER = "mart/mine"
 _EXACT = "exact number"
 
 
@@ -39,7 +41,7 @@ def batches_of(records: int, default: int) -> int:
 
 def engine_answers(spark: SparkSession, stream: Stream, items: list[Item]) -> list[Accepted | Dead | Control]:
     """Returns what the engine makes of each record."""
-    rows = parse(kafka_rows(spark, stream.topic, items), stream, max_clock_skew_seconds=SKEW)
+    rows = parse(kafka_rows(spark, stream.topic, items), stream, max_clock_skew_seconds=SKEW, sender=SENDER)
     kinds: dict[str, Kind] = dict(stream.fields)
     kinds.setdefault(stream.time_column, FieldType.TIMESTAMP)
     kinds.setdefault(stream.identity_column, FieldType.STRING)
@@ -96,7 +98,7 @@ def _python(value: Any) -> Any:
 
 def reference_answers(stream: Stream, items: list[Item]) -> list[Accepted | Dead | Control]:
     """Returns what ``verify`` makes of each record."""
-    validate = Validator(stream, max_clock_skew_seconds=SKEW)
+    validate = Validator(stream, max_clock_skew_seconds=SKEW, sender=SENDER)
     arrived = int(ARRIVED.timestamp() * 1000)
     return [validate(*(item if isinstance(item, tuple) else (None, item)), arrived) for item in items]
 

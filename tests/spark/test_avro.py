@@ -11,24 +11,24 @@ from pyspark.sql import SparkSession
 from pyspark.sql import functions as F
 from pyspark.sql.avro.functions import from_avro
 
-from tandem.engine.declare.stream import CONTROL_FIELD, CONTROL_KEY
+from tandem.engine.declare.control_record import CONTROL_FIELD, CONTROL_KEY
 from tandem.verify.reference import Accepted
 from tests.avro import DEAD, EVENTS, HEADERS, SALES, sale
-from tests.spark.answers import Item, batches_of, engine_answers, outcome, reference_answers
+from tests.spark.answers import SENDER, Item, batches_of, engine_answers, outcome, reference_answers
 from tests.spark.records import kafka_rows
 
-CONTROL = json.dumps({CONTROL_FIELD: "watermark", "event_time": "2026-11-22T12:00:00Z"}).encode()
+CONTROL = json.dumps({CONTROL_FIELD: SENDER, "event_time": "2026-11-22T12:00:00Z"}).encode()
 # All in one batch: what one record is must not depend on those beside it.
 ITEMS: dict[str, tuple[Item, Any]] = {
     **{name: (value, Accepted(fields)) for name, (value, fields) in EVENTS.items()},
     **DEAD,
     "control in the future": (
-        (CONTROL_KEY.encode(), CONTROL.replace(b"T12", b"T13")),
+        (CONTROL_KEY, CONTROL.replace(b"T12", b"T13")),
         "future_time",
     ),
-    "json under the key of control records": ((CONTROL_KEY.encode(), b"{}"), "not_avro"),
+    "json under the key of control records": ((CONTROL_KEY, b"{}"), "not_avro"),
     "an event under the key of control records": (
-        (CONTROL_KEY.encode(), EVENTS["newest"][0]),
+        (CONTROL_KEY, EVENTS["newest"][0]),
         Accepted(EVENTS["newest"][1]),
     ),
 }
@@ -44,7 +44,7 @@ def test_all_in_one_batch(spark: SparkSession) -> None:
 
 
 def test_control_records_are_json_in_any_stream(spark: SparkSession) -> None:
-    items: list[Item] = [(CONTROL_KEY.encode(), CONTROL), (None, CONTROL)]
+    items: list[Item] = [(CONTROL_KEY, CONTROL), (None, CONTROL)]
     found = engine_answers(spark, SALES, items)
     assert found[0] == reference_answers(SALES, items)[0]
     assert outcome(found[1]) == "not_avro"
@@ -57,7 +57,7 @@ damaged = st.tuples(values, st.integers(8, 80), st.binary(max_size=3), st.intege
     lambda parts: parts[0][: parts[1]] + parts[2] + parts[0][parts[1] + parts[3] :]
 )
 noise = st.tuples(st.sampled_from(sorted(HEADERS.values())), st.binary(max_size=60)).map(b"".join)
-keys = st.sampled_from([None, b"", CONTROL_KEY.encode()])
+keys = st.sampled_from([None, b"", CONTROL_KEY])
 any_record = st.tuples(keys, damaged | noise | st.binary(max_size=20))
 
 

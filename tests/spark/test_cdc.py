@@ -49,7 +49,7 @@ def rows(spark: SparkSession, pipeline: Pipeline) -> DataFrame:
 
 
 def expected(location: PipelineLocation, pipeline: Pipeline) -> dict[str, Any]:
-    intake = Intake(pipeline.streams[0], max_clock_skew_seconds=SKEW)
+    intake = Intake(pipeline.streams[0], max_clock_skew_seconds=SKEW, sender=None)
     arrived_ms = int(ARRIVED.timestamp() * 1000)
     intake.take(TopicRecord(0, offset, arrived_ms, key, value, []) for offset, (key, value) in enumerate(RECORDS))
     found = location.module("oracle").expect({"orders": intake.accepted})

@@ -14,15 +14,15 @@ from hypothesis import strategies as st
 from pyspark.sql import SparkSession
 from pyspark.sql import functions as F
 
+from tandem.engine.declare.control_record import CONTROL_FIELD, CONTROL_KEY, CONTROL_TIME_FIELD
 from tandem.engine.declare.kind import Declared, Kind
-from tandem.engine.declare.stream import CONTROL_FIELD, CONTROL_KEY, CONTROL_TIME_FIELD
 from tandem.engine.read.parse import ASIDE, IS_CONTROL, parse
 from tandem.engine.write.compilation import INTERPRETED, Compilation
 from tandem.pipeline import Stream
 from tandem.pipelines.orders_payments.streams import ORDERS
 from tandem.verify.reference import Accepted, Control, Dead
 from tests.avro import SALES
-from tests.spark.answers import SKEW, Item, batches_of, engine_answers, outcome, reference_answers
+from tests.spark.answers import SENDER, SKEW, Item, batches_of, engine_answers, outcome, reference_answers
 from tests.spark.records import kafka_rows
 
 ORDER: dict[str, Any] = {
@@ -146,9 +146,9 @@ DEAD: dict[str, tuple[Item, str]] = {
     "zone name": (order(order_date="2026-11-22T11:00:00 UTC"), "bad_time"),
     "future": (order(order_date="2026-11-22T12:05:00.000001Z"), "future_time"),
     "far future": (order(order_date="9999-12-31T23:59:59Z"), "future_time"),
-    "control without time": ((CONTROL_KEY.encode(), json.dumps({CONTROL_FIELD: 1}).encode()), "bad_time"),
+    "control without time": ((CONTROL_KEY, json.dumps({CONTROL_FIELD: 1}).encode()), "bad_time"),
     "control in the future": (
-        (CONTROL_KEY.encode(), json.dumps({CONTROL_FIELD: "", "event_time": "2026-11-22T13:00:00Z"}).encode()),
+        (CONTROL_KEY, json.dumps({CONTROL_FIELD: "", "event_time": "2026-11-22T13:00:00Z"}).encode()),
         "future_time",
     ),
 }
@@ -237,14 +237,16 @@ def test_a_megabyte_of_anything_is_read(spark: SparkSession) -> None:
 
 
 def test_control_record(spark: SparkSession) -> None:
-    value = json.dumps({CONTROL_FIELD: "watermark", "event_time": "2026-11-22T12:00:00Z"}).encode()
-    expected = Control(int(datetime(2026, 11, 22, 12, tzinfo=UTC).timestamp()) * 1_000_000)
-    items: list[Item] = [(CONTROL_KEY.encode(), value)]
-    assert engine(spark, items) == reference(items) == [expected]
+    """Only the sender's own one has an event time."""
+    names = [SENDER, "mart/another", f"{SENDER} ", "", None, 1, [SENDER], {"sender": SENDER}]
+    fields = [{CONTROL_FIELD: name, CONTROL_TIME_FIELD: "2026-11-22T12:00:00Z"} for name in names]
+    items: list[Item] = [(CONTROL_KEY, json.dumps(each).encode()) for each in fields]
+    own = Control(int(datetime(2026, 11, 22, 12, tzinfo=UTC).timestamp()) * 1_000_000)
+    assert engine(spark, items) == reference(items) == [own, *[Control(None)] * (len(items) - 1)]
 
 
 def test_the_key_alone_makes_no_control_record(spark: SparkSession) -> None:
-    items: list[Item] = [(CONTROL_KEY.encode(), order())]
+    items: list[Item] = [(CONTROL_KEY, order())]
     assert engine(spark, items) == reference(items)
     assert isinstance(engine(spark, items)[0], Accepted)
 
@@ -278,7 +280,7 @@ times = st.from_regex(
     r"[0-9]{4}-[01][0-9]-[0-3][0-9][T ][0-2][0-9]:[0-5][0-9](:[0-6][0-9](\.[0-9]{0,7})?)?(Z|[+-][0-9]{2}:?[0-9]{0,2})?",
     fullmatch=True,
 )
-keys = st.sampled_from([None, b"", b"k", CONTROL_KEY.encode()])
+keys = st.sampled_from([None, b"", b"k", CONTROL_KEY])
 any_record = st.tuples(
     keys, st.binary(max_size=40) | odd_orders | damaged | assembled | times.map(lambda t: order(order_date=t))
 )
@@ -314,7 +316,7 @@ def test_a_weaker_parser_would_let_malformed_records_through(spark: SparkSession
 @pytest.mark.parametrize("micros", [-1000, 2**63 - 1 - 807, -(2**63)])
 def test_no_timestamp_of_a_record_is_too_large(spark: SparkSession, micros: int) -> None:
     """With CreateTime it is what the producer says; Spark's Kafka source gives it in microseconds."""
-    key, control = CONTROL_KEY.encode(), {CONTROL_FIELD: "watermark", CONTROL_TIME_FIELD: ORDER["order_date"]}
+    key, control = CONTROL_KEY, {CONTROL_FIELD: "watermark", CONTROL_TIME_FIELD: ORDER["order_date"]}
     rows = kafka_rows(spark, ORDERS.topic, [order(), (key, json.dumps(control).encode())])
     parsed = parse(rows.withColumn("timestamp", F.timestamp_micros(F.lit(micros))), ORDERS, max_clock_skew_seconds=SKEW)
     found = [tuple(row) for row in parsed.select("order_id", f"{ASIDE}.{IS_CONTROL}").collect()]

@@ -7,18 +7,18 @@ import json
 from pyspark.sql import SparkSession
 from pyspark.sql import functions as F
 
+from tandem.engine.declare.control_record import CONTROL_FIELD, CONTROL_KEY
 from tandem.engine.declare.spark_type import columns
-from tandem.engine.declare.stream import CONTROL_FIELD, CONTROL_KEY
 from tandem.engine.declare.wire_format import prefix_of
 from tandem.engine.read.parse import ASIDE, parse
 from tandem.producer.protobuf_encoder import ProtobufRecordEncoder
 from tandem.verify.reference import Accepted, Control, Dead
 from tests.protobuf import DEAD, HEADER, IDS, NOON_MS, SALE, SALES, SALES_PROTOBUF, TAIL, UNUSUAL, sale
-from tests.spark.answers import Item, engine_answers, reference_answers, same
+from tests.spark.answers import SENDER, Item, engine_answers, reference_answers, same
 from tests.spark.records import kafka_rows
 
-KEY = CONTROL_KEY.encode()
-CONTROL = json.dumps({CONTROL_FIELD: "watermark", "event_time": "2026-11-22T11:00:00Z"}).encode()
+KEY = CONTROL_KEY
+CONTROL = json.dumps({CONTROL_FIELD: SENDER, "event_time": "2026-11-22T11:00:00Z"}).encode()
 
 
 def test_events_and_dead_letters_in_one_batch(spark: SparkSession) -> None:

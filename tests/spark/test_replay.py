@@ -48,7 +48,12 @@ def topics(spark: SparkSession, monkeypatch: pytest.MonkeyPatch) -> Callable[...
 
     def fill(**records: list[Any]) -> None:
         def parsed(_spark: object, stream: Stream, *_: object) -> DataFrame:
-            return parse(kafka_rows(spark, stream.topic, records[stream.name]), stream, max_clock_skew_seconds=300)
+            return parse(
+                kafka_rows(spark, stream.topic, records[stream.name]),
+                stream,
+                max_clock_skew_seconds=300,
+                sender=CONFIG.sender,
+            )
 
         def events(*arguments: Any) -> DataFrame:
             return parsed(*arguments).where(F.col(ASIDE).isNull()).drop(ASIDE)

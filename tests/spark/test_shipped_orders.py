@@ -93,7 +93,7 @@ def _plain(value: Any, times: Any = ()) -> Any:
 def expected() -> dict[str, Any]:
     accepted = {}
     for stream in (ORDERS, SHIPMENTS):
-        intake = Intake(stream, max_clock_skew_seconds=300)
+        intake = Intake(stream, max_clock_skew_seconds=300, sender=None)
         intake.take(
             TopicRecord(0, offset, ARRIVED_MS, None, value, []) for offset, value in enumerate(RECORDS[stream.name])
         )

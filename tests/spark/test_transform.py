@@ -12,9 +12,10 @@ from typing import Any
 import pytest
 from pyspark.sql import DataFrame, Row, SparkSession
 from pyspark.sql import functions as F
+from pyspark.sql.streaming.listener import StreamingQueryProgress
 from pyspark.testing import assertDataFrameEqual
 
-from tandem.engine.declare.stream import CONTROL_FIELD, CONTROL_KEY
+from tandem.engine.declare.control_record import CONTROL_KEY, control_value
 from tandem.engine.read.kafka_source import streamed
 from tandem.engine.read.parse import ASIDE, IS_CONTROL, parse
 from tandem.pipeline import Stream
@@ -41,19 +42,20 @@ def payment(payment_id: str, order_id: str, minute: float) -> bytes:
     ).encode()
 
 
-def closing() -> Item:
-    return CONTROL_KEY.encode(), json.dumps({CONTROL_FIELD: "", "event_time": ARRIVED.isoformat()}).encode()
+def closing(sender: str = CONFIG.sender) -> Item:
+    return CONTROL_KEY, control_value(sender, ARRIVED)
 
 
 # One list for each batch of the stream: early and late partners, repeats in the same and in a later batch, several
-# payments, just in and just out of the window, dead records in between, no partner at all.
+# payments, just in and just out of the window, dead records in between, no partner at all. If another job's control
+# records counted, all later events would be late.
 ORDER_BATCHES: list[list[Item]] = [
-    [order("a", 0), order("a", 0), order("b", 1), b"{", order("x|y", 2)],
+    [order("a", 0), order("a", 0), order("b", 1), b"{", order("x|y", 2), closing("mart/another")],
     [order("b", 1), order("c", 3), order("alone", 4), order("edge", 5), b""],
     [order("late-partner", 6), order("d", 7)],
 ]
 PAYMENT_BATCHES: list[list[Item]] = [
-    [payment("p1", "a", 0.5), payment("p2", "c", 1), b"\xff", payment("none", "nobody", 1)],
+    [payment("p1", "a", 0.5), payment("p2", "c", 1), b"\xff", payment("none", "nobody", 1), closing("mart/another")],
     [payment("p3", "b", 2), payment("p3", "b", 2), payment("p4", "x|y", 3), payment("p1", "a", 0.5)],
     [payment("in", "edge", 35), payment("out", "edge", 35.0001), payment("p5", "a", 9), payment("p6", "d", 7)],
 ]
@@ -77,8 +79,12 @@ def as_batch(spark: SparkSession) -> tuple[set[Row], set[Row]]:
     return documents(transform(*frames))
 
 
-def as_stream(spark: SparkSession, folder: Path, *, keeps_aside: bool) -> tuple[set[Row], set[Row], int]:
-    """Returns facts, unmatched documents and the number of dead letters, one micro-batch for each list.
+def as_stream(
+    spark: SparkSession, folder: Path, *, keeps_aside: bool
+) -> tuple[set[Row], set[Row], dict[bool, int], StreamingQueryProgress]:
+    """Returns facts, unmatched documents, the numbers of dead letters and control records, and the last progress.
+
+    There is one micro-batch for each list.
 
     With ``keeps_aside`` the transform carries what was set aside, else the engine does.
     """
@@ -88,17 +94,17 @@ def as_stream(spark: SparkSession, folder: Path, *, keeps_aside: bool) -> tuple[
         for number, batch in enumerate(batches):
             kafka_rows(spark, stream.topic, batch).coalesce(1).write.mode("append").parquet(f"{path}/{number}")
         files = spark.readStream.schema(SCHEMA).option("maxFilesPerTrigger", 1).option("recursiveFileLookup", "true")
-        return parse(files.parquet(str(path)), stream, max_clock_skew_seconds=300)
+        return parse(files.parquet(str(path)), stream, max_clock_skew_seconds=300, sender=CONFIG.sender)
 
     found: tuple[set[Row], set[Row]] = (set(), set())
-    dead = 0
+    aside = {False: 0, True: 0}
 
     def take(batch: DataFrame, _number: int) -> None:
-        nonlocal dead
         rows = batch.persist()
         for known, new in zip(found, documents(rows.where(F.col(ASIDE).isNull()).drop(ASIDE)), strict=True):
             known |= new
-        dead += rows.where(~F.col(f"{ASIDE}.{IS_CONTROL}")).count()
+        for is_control in aside:
+            aside[is_control] += rows.where(F.col(f"{ASIDE}.{IS_CONTROL}") == is_control).count()
         rows.unpersist()
 
     sources = [source(ORDERS, [*ORDER_BATCHES, CLOSE]), source(PAYMENTS, [*PAYMENT_BATCHES, CLOSE])]
@@ -110,16 +116,17 @@ def as_stream(spark: SparkSession, folder: Path, *, keeps_aside: bool) -> tuple[
         .start()
     )
     query.awaitTermination()
-    return (*found, dead)
+    return (*found, aside, query.recentProgress[-1])
 
 
 @pytest.mark.parametrize("keeps_aside", [True, False])
 def test_stream_and_batch_make_the_same_documents(spark: SparkSession, tmp_path: Path, keeps_aside: bool) -> None:
-    streamed_facts, streamed_unmatched, dead = as_stream(spark, tmp_path, keeps_aside=keeps_aside)
+    streamed_facts, streamed_unmatched, aside, progress = as_stream(spark, tmp_path, keeps_aside=keeps_aside)
     batch_facts, batch_unmatched = as_batch(spark)
     assert streamed_facts == batch_facts
     assert streamed_unmatched == batch_unmatched
-    assert dead == 3
+    assert aside == {False: 3, True: 4}
+    assert [each.numRowsTotal for each in progress.stateOperators] == [0]
     assert {row["_id"] for row in batch_facts} == {"a|p1", "a|p5", "b|p3", "c|p2", "x\\|y|p4", "edge|in", "d|p6"}
     assert {row["_id"] for row in batch_unmatched} == {
         "order|alone",

@@ -10,12 +10,12 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 from pyspark.sql import SparkSession
 
-from tandem.engine.declare.stream import CONTROL_FIELD, CONTROL_KEY
+from tandem.engine.declare.control_record import CONTROL_FIELD, CONTROL_KEY
 from tandem.engine.declare.wire_format import prefix_of
 from tandem.pipeline import Stream
 from tandem.verify.reference import Accepted, Dead
 from tests.avro import HEADERS
-from tests.spark.answers import Item, batches_of, engine_answers, outcome, reference_answers, same
+from tests.spark.answers import SENDER, Item, batches_of, engine_answers, outcome, reference_answers, same
 from tests.wire_format import (
     AVRO_DEAD,
     AVRO_EVENTS,
@@ -29,8 +29,8 @@ from tests.wire_format import (
     TEXT,
 )
 
-KEY = CONTROL_KEY.encode()
-CONTROL = json.dumps({CONTROL_FIELD: "watermark", "event_time": "2026-11-22T12:00:00Z"}).encode()
+KEY = CONTROL_KEY
+CONTROL = json.dumps({CONTROL_FIELD: SENDER, "event_time": "2026-11-22T12:00:00Z"}).encode()
 STREAMS = pytest.mark.parametrize("stream", [SALES_REGISTERED, JSON_FLAT, JSON_NESTED], ids=["avro", "flat", "nested"])
 EVENTS: dict[str, list[bytes]] = {
     "avro": [value for value, _ in AVRO_EVENTS.values()],

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tandem.engine.declare.stream import CONTROL_KEY
+from tandem.engine.declare.control_record import CONTROL_KEY
 from tandem.errors import UsageError
 from tandem.pipeline import Avro, FieldType, Stream
 from tandem.producer.avro_encoder import MALFORMED, AvroEncoder, AvroRecordEncoder
@@ -26,7 +26,7 @@ DOUBLING = [
     field(f"f{n}", {"type": "record", "name": f"T{n}", "fields": [field(x, f"T{n - 1}" if n else "int") for x in "ab"]})
     for n in range(20)
 ]
-validate = Validator(SALES, max_clock_skew_seconds=300)
+validate = Validator(SALES, max_clock_skew_seconds=300, sender="mart/mine")
 
 
 @pytest.mark.parametrize("name", EVENTS)
@@ -44,10 +44,10 @@ def test_dead(name: str) -> None:
 
 
 def test_control_records_are_json() -> None:
-    value = json.dumps({"tandem_control": "watermark", "event_time": "2026-11-22T11:00:00Z"}).encode()
-    assert validate(CONTROL_KEY.encode(), value, ARRIVED_MS) == Control(NOON_MS * 1000)
+    value = json.dumps({"tandem_control": "mart/mine", "event_time": "2026-11-22T11:00:00Z"}).encode()
+    assert validate(CONTROL_KEY, value, ARRIVED_MS) == Control(NOON_MS * 1000)
     assert isinstance(validate(None, value, ARRIVED_MS), Dead)
-    assert isinstance(validate(CONTROL_KEY.encode(), EVENTS["newest"][0], ARRIVED_MS), Accepted)
+    assert isinstance(validate(CONTROL_KEY, EVENTS["newest"][0], ARRIVED_MS), Accepted)
 
 
 def test_a_reader_is_shown_all_that_a_record_says() -> None:

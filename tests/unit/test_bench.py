@@ -390,7 +390,7 @@ def test_committed_records_are_counted_over_topics_and_partitions() -> None:
 
 def test_the_plain_load_sends_what_the_oracle_expects() -> None:
     sent = [record for number in range(400) for record in moment("x", number, 100, "2026-01-01T00:00:00.000Z")]
-    arrivals = {stream.name: Intake(stream, max_clock_skew_seconds=10**9) for stream in STREAMS}
+    arrivals = {stream.name: Intake(stream, max_clock_skew_seconds=10**9, sender=None) for stream in STREAMS}
     for stream in STREAMS:
         values = [value for topic, _, value in sent if topic == stream.topic]
         arrivals[stream.name].take(

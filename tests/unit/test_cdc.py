@@ -41,7 +41,7 @@ def orders(location: PipelineLocation) -> Stream:
 
 
 def intake_of(stream: Stream) -> Intake:
-    intake = Intake(stream, max_clock_skew_seconds=300)
+    intake = Intake(stream, max_clock_skew_seconds=300, sender=None)
     intake.take(TopicRecord(0, offset, ARRIVED_MS, key, value, []) for offset, (key, value) in enumerate(RECORDS))
     return intake
 

@@ -5,14 +5,17 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterable
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 from bson import json_util
 
+from tandem.engine.declare.control_record import control_value
 from tandem.pipeline import Stream
 from tandem.pipelines.orders_payments.oracle import expect
 from tandem.pipelines.orders_payments.streams import FACTS, ORDERS, PAYMENTS, STREAMS, UNMATCHED
+from tandem.settings.load import load
 from tandem.verify.reference import Accepted, Validator
 from tests import ROOT
 from tests.readme import README, blocks_of
@@ -23,7 +26,7 @@ RECEIVED_MS = 1_800_000_000_000
 
 
 def samples() -> list[dict[str, Any]]:
-    """Returns the order, the payment, the fact and the unmatched document of the page."""
+    """Returns the order, the payment, the fact, the unmatched document and the control record of the page."""
     return [json.loads(block) for block in blocks_of(FLOW, "json")]
 
 
@@ -41,15 +44,20 @@ def documents_of(records: Iterable[tuple[Stream, dict[str, Any]]], watermark_ms:
 
 
 def test_the_documented_fact_follows_from_the_documented_records() -> None:
-    order, payment, fact, _ = samples()
+    order, payment, fact, *_ = samples()
     assert documents_of([(ORDERS, order), (PAYMENTS, payment)], 0)[FACTS.name] == {"o-1|p-1": fact}
 
 
 def test_the_documented_unmatched_document_follows_from_its_order() -> None:
-    *_, unmatched = samples()
+    *_, unmatched, _ = samples()
     order = {name: unmatched[name] for name in ORDERS.fields}
     order |= {name: order[name]["$date"] for name in ("order_date", "created_at")}
     assert documents_of([(ORDERS, order)], RECEIVED_MS)[UNMATCHED.name] == {"order|o-2": unmatched}
+
+
+def test_the_documented_control_record_is_one_of_the_job() -> None:
+    control, at = samples()[-1], datetime(2026, 11, 29, 12, 20, tzinfo=UTC)
+    assert json.loads(control_value(load("embedded").sender, at)) == control
 
 
 def test_the_readme_shows_the_same_records_and_the_same_fact() -> None:

@@ -12,6 +12,7 @@ from typing import Any, cast
 import pytest
 from py4j.protocol import Py4JJavaError
 
+from tandem.engine.declare.control_record import CONTROL_KEY, control_value
 from tandem.engine.declare.job_config import JobConfig, KafkaConfig, MongoConfig
 from tandem.engine.read.kafka_source import CONTROL, EVENTS, NEWEST
 from tandem.engine.run import idle_watermark
@@ -120,7 +121,7 @@ STARTED = 2_000_000_000.0
 CONFIG = JobConfig(
     "orders_payments",
     KafkaConfig(""),
-    MongoConfig("", ""),
+    MongoConfig("", "mart"),
     "",
     LATENESS,
     300,
@@ -133,21 +134,51 @@ def at(second: float) -> str:
     return datetime.fromtimestamp(STARTED + second, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
+class JavaMap(dict[Any, Any]):
+    def put(self, key: Any, value: Any) -> None:
+        self[key] = value
+
+
 class Kafka:
-    """What the sender uses of Java, with topics that refuse records."""
+    """What the sender uses of Java, with topics that refuse records, and others that have an open transaction."""
 
     def __init__(self) -> None:
         self.refusing: set[str] = set()
+        self.open: set[str] = set()
         self.sent: list[str] = []
-        clients = SimpleNamespace(KafkaProducer=lambda _: self, ProducerRecord=lambda topic, *_: topic)
-        java = SimpleNamespace(util=SimpleNamespace(Properties=lambda: SimpleNamespace(setProperty=lambda *_: None)))
-        kafka = SimpleNamespace(clients=SimpleNamespace(producer=clients))
-        self.jvm = SimpleNamespace(org=SimpleNamespace(apache=SimpleNamespace(kafka=kafka)), java=java)
+        self.values: list[bytes] = []
+        self._end = 1000
+        producer = SimpleNamespace(KafkaProducer=lambda _: self, ProducerRecord=lambda *record: record)
+        admin = SimpleNamespace(
+            AdminClient=SimpleNamespace(create=lambda _: self),
+            ListOffsetsOptions=lambda level: level,
+            OffsetSpec=SimpleNamespace(latest=lambda: "latest"),
+        )
+        common = SimpleNamespace(
+            TopicPartition=lambda *place: place,
+            IsolationLevel=SimpleNamespace(READ_COMMITTED="committed", READ_UNCOMMITTED="uncommitted"),
+        )
+        kafka = SimpleNamespace(clients=SimpleNamespace(producer=producer, admin=admin), common=common)
+        util = SimpleNamespace(Properties=lambda: SimpleNamespace(setProperty=lambda *_: None), HashMap=JavaMap)
+        self.jvm = SimpleNamespace(
+            org=SimpleNamespace(apache=SimpleNamespace(kafka=kafka)), java=SimpleNamespace(util=util)
+        )
+
+    def listOffsets(self, wanted: JavaMap, level: str) -> Any:
+        # Other programs append a record between any two requests.
+        self._end += 1
+        assert set(wanted.values()) == {"latest"}
+        held = {place for place in wanted if level == "committed" and place[0] in self.open}
+        ends = {place: SimpleNamespace(offset=lambda end=self._end - 100 * (place in held): end) for place in wanted}
+        return SimpleNamespace(all=lambda: SimpleNamespace(get=lambda: ends))
 
     def partitionsFor(self, _topic: str) -> list[Any]:
         return [SimpleNamespace(partition=lambda: 0)]
 
-    def send(self, topic: str) -> Any:
+    def send(self, record: tuple[str, int, bytes, bytes]) -> Any:
+        topic, _, key, value = record
+        assert key == CONTROL_KEY
+        self.values.append(value)
         return SimpleNamespace(get=lambda: self._get(topic))
 
     def close(self) -> None:
@@ -197,20 +228,23 @@ class Beat:
             on_refused=self.refused.append,
         )
 
-    def commits(self, second: float, *, begun: float, watermark: float = 0, **events: int) -> None:
+    def commits(
+        self, second: float, *, begun: float, watermark: float = 0, newest: float | None = None, **events: int
+    ) -> None:
         """A batch that began at ``begun`` is committed, with so many events of the streams."""
         self._now(second)
+        newest_ms = int((second if newest is None else newest) * 1000)
         batch = SimpleNamespace(
             eventTime={"watermark": at(watermark)},
             timestamp=at(begun),
-            observedMetrics={n: {EVENTS: e, CONTROL: 0, NEWEST: int(second * 1000)} for n, e in events.items()},
+            observedMetrics={n: {EVENTS: e, CONTROL: 0, NEWEST: newest_ms} for n, e in events.items()},
         )
         self.waiting.add(1, 0, 0)
         self.control_sender.batch(cast(Any, batch))
 
-    def finds_nothing(self, second: float) -> None:
+    def finds_nothing(self, second: float, *, began: float | None = None) -> None:
         self._now(second)
-        self.control_sender.idle(cast(Any, SimpleNamespace(timestamp=at(second))))
+        self.control_sender.idle(cast(Any, SimpleNamespace(timestamp=at(second if began is None else began))))
 
     def due(self, second: float) -> set[str]:
         self._now(second)
@@ -277,6 +311,42 @@ def test_a_backlog_that_comes_topic_by_topic_is_not_closed_by_its_beginning(monk
     assert beat.due(452) == set()
 
 
+def test_a_restart_during_an_outage_leaves_the_other_backlogs_their_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    """When the outage began is unknown, so the first events after the start may be the first ones after it."""
+    beat = Beat(monkeypatch, waits=True)
+    for second in range(10, 45):
+        beat.commits(second, begun=second, orders=1)
+        assert beat.due(second) == ({"payments"} if second >= 40 else set())
+
+
+@pytest.mark.parametrize("began", [1001, 102])
+def test_a_clock_that_is_set_back_delays_no_control_record(monkeypatch: pytest.MonkeyPatch, began: float) -> None:
+    """It is set back while a batch runs, or before a batch begins; and then again."""
+    beat = Beat(monkeypatch)
+    for second in (1, 1000):
+        beat.commits(second, begun=second, orders=1, payments=1)
+    beat.commits(103, begun=began, orders=1)
+    for second in range(103, 134):
+        beat.commits(second, begun=second, newest=1000 + second, orders=1)
+        assert beat.due(second) == ({"payments"} if second == 133 else set())
+    beat.control_sender.send(beat.control_sender.due())
+    for second in range(50, 81):
+        beat.commits(second, begun=second, newest=2000 + second, orders=1)
+        assert beat.due(second) == ({"payments"} if second == 80 else set())
+
+
+def test_a_clock_that_is_set_back_makes_no_topic_quiet(monkeypatch: pytest.MonkeyPatch) -> None:
+    beat = Beat(monkeypatch)
+    beat.commits(1000, begun=1000, orders=1, payments=1)
+    # Spark tells of what it did before.
+    beat.finds_nothing(100, began=1001)
+    assert beat.due(100) == set()
+    beat.finds_nothing(129)
+    assert beat.due(129) == set()
+    beat.finds_nothing(130)
+    assert beat.due(130) == {"orders", "payments"}
+
+
 def test_a_driver_knows_the_newest_events_of_the_one_before(monkeypatch: pytest.MonkeyPatch) -> None:
     """Else it would send control records that move nothing, for half an hour."""
     newest = {name: int((STARTED - 60) * 1000) for name in ("orders", "payments")}
@@ -287,17 +357,21 @@ def test_a_driver_knows_the_newest_events_of_the_one_before(monkeypatch: pytest.
     assert beat.due(TOLERANCE) == {"orders", "payments"}
 
 
-def test_what_a_restart_makes_spark_forget_is_sent_again(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(("event_time", "forgotten"), [(-60, {"payments"}), (-700, {"orders", "payments"})])
+def test_what_a_restart_makes_spark_forget_is_sent_again(
+    monkeypatch: pytest.MonkeyPatch, event_time: float, forgotten: set[str]
+) -> None:
+    """An order that is older than the newest one is all that Spark knows of the orders then."""
     newest = {name: int((STARTED - 60) * 1000) for name in ("orders", "payments")}
     before = STARTED - 90 - LATENESS
     beat = Beat(monkeypatch, waits=True, newest_ms=newest, watermark_ms=int(before * 1000))
     # The batch that was not committed has orders only.
-    beat.commits(5, begun=1, watermark=before - STARTED, orders=1)
+    beat.commits(1, begun=1, watermark=before - STARTED, newest=STARTED + event_time, orders=1)
     beat.finds_nothing(29)
     assert beat.due(29) == set()
     beat.finds_nothing(31)
     beat.control_sender.send(due := beat.control_sender.due())
-    assert due == {"payments": STARTED - 60}
+    assert due == dict.fromkeys(forgotten, STARTED - 60)
     # Kafka has the record, and the next batch moves the watermark.
     beat.finds_nothing(62)
     assert beat.due(62) == set()
@@ -348,6 +422,31 @@ def test_a_batch_that_is_committed_while_a_control_record_is_noted_is_not_forgot
     listener.join()
     clock = beat.control_sender.clocks["orders"]
     assert (clock.newest, clock.sent) == (40.0, STARTED + 31 - TOLERANCE)
+
+
+def test_a_topic_with_an_open_transaction_gets_no_control_record(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Committed later, its events would be late."""
+    beat = Beat(monkeypatch, waits=True)
+    beat.kafka.open = {ORDERS.topic}
+    beat.finds_nothing(31)
+    beat.control_sender.send(beat.control_sender.due())
+    assert (beat.kafka.sent, beat.refused) == ([PAYMENTS.topic], [])
+    assert beat.control_sender.clocks["orders"].sent is None
+    # Kafka is not asked again before another timeout.
+    beat.finds_nothing(60)
+    assert beat.due(60) == set()
+    beat.kafka.open = set()
+    beat.finds_nothing(61)
+    beat.control_sender.send(beat.control_sender.due())
+    assert beat.kafka.sent[1:] == [ORDERS.topic, PAYMENTS.topic]
+
+
+def test_a_control_record_names_the_job(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Other jobs may read the same topic."""
+    beat = Beat(monkeypatch, waits=True)
+    beat.finds_nothing(31)
+    beat.control_sender.send({"orders": STARTED})
+    assert beat.kafka.values == [control_value("mart/orders_payments", datetime.fromtimestamp(STARTED, UTC))]
 
 
 def test_after_an_error_control_records_are_sent_after_the_idle_timeout(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tandem.engine.declare.stream import CONTROL_KEY, REGISTRY_PREFIX
+from tandem.engine.declare.control_record import CONTROL_KEY
+from tandem.engine.declare.stream import REGISTRY_PREFIX
 from tandem.pipeline import DeadLetterError, FieldType, RecordPart, Stream
 from tandem.verify import strict_json
 from tandem.verify.reference import Accepted, Control, Dead, Validator, micros
@@ -25,7 +26,7 @@ GOOD: dict[str, Any] = {"id": "o1", "at": "2023-11-14T22:00:00Z", "amount": 5}
 ARRIVED_MS = 1_700_000_000_000  # 2023-11-14T22:13:20Z
 SKEW_SECONDS = 300
 
-validate = Validator(STREAM, max_clock_skew_seconds=SKEW_SECONDS)
+validate = Validator(STREAM, max_clock_skew_seconds=SKEW_SECONDS, sender="mart/mine")
 
 
 def outcome(value: bytes | None, key: bytes | None = None) -> str:
@@ -210,8 +211,17 @@ def test_time(text: str, expected: int | None) -> None:
 )
 def test_control_needs_key_and_field(document: dict[str, Any], expected: str) -> None:
     value = json.dumps(document).encode()
-    assert outcome(value, CONTROL_KEY.encode()) == expected
+    assert outcome(value, CONTROL_KEY) == expected
     assert outcome(value, b"other") in ("missing_field id", "event")
+
+
+@pytest.mark.parametrize("sender", ["mart/mine", "mart/another", "", None, 1, ["mart/mine"]])
+def test_only_a_control_record_of_the_sender_has_an_event_time(sender: object) -> None:
+    value = json.dumps({"tandem_control": sender, "event_time": "2023-11-14T22:13:20Z"}).encode()
+    own = sender == "mart/mine"
+    assert validate(CONTROL_KEY, value, ARRIVED_MS) == Control(ARRIVED_MS * 1000 if own else None)
+    nobody = Validator(STREAM, max_clock_skew_seconds=SKEW_SECONDS)
+    assert nobody(CONTROL_KEY, value, ARRIVED_MS) == Control(None)
 
 
 JSON = st.recursive(

@@ -22,7 +22,7 @@ from kafka.errors import (
 from kafka.future import Future
 from prometheus_client import REGISTRY
 
-from tandem.engine.declare.stream import CONTROL_KEY
+from tandem.engine.declare.control_record import CONTROL_KEY
 from tandem.errors import EnvironmentNotReadyError, UsageError
 from tandem.producer.connect import WhyNot
 from tandem.producer.control import control_record
@@ -134,16 +134,16 @@ def test_a_record_waits_until_it_is_due() -> None:
     assert time.time() >= due
 
 
-def test_a_control_record_names_its_partition_and_time() -> None:
-    record = control_record("topic", 3, datetime(2026, 11, 22, 10, tzinfo=UTC))
-    assert record.key == CONTROL_KEY.encode()
-    assert record.value == b'{"tandem_control": "watermark", "event_time": "2026-11-22T10:00:00.000Z"}'
+def test_a_control_record_names_its_partition_time_and_sender() -> None:
+    record = control_record("topic", 3, "mart/mine", datetime(2026, 11, 22, 10, tzinfo=UTC))
+    assert record.key == CONTROL_KEY
+    assert record.value == b'{"tandem_control": "mart/mine", "event_time": "2026-11-22T10:00:00.000Z"}'
     assert (record.partition, record.kind) == (3, "control")
 
 
 def test_a_control_record_needs_a_time_zone() -> None:
     with pytest.raises(ValueError, match="time zone"):
-        control_record("topic", 0, datetime(2026, 11, 22))
+        control_record("topic", 0, "mart/mine", datetime(2026, 11, 22))
 
 
 def test_what_became_of_records_is_counted_for_prometheus(tmp_path: Path) -> None:

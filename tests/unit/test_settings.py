@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from tandem.errors import EnvironmentNotReadyError, UsageError
+from tandem.job_files import job_config
 from tandem.settings.connections import kafka_client, resolve
 from tandem.settings.load import load, read_settings
 from tandem.settings.loaded import require
@@ -533,3 +534,8 @@ def test_a_message_about_a_wrong_value_is_plain(monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setenv("TANDEM_KAFKA__PASSWORD", "hunter2")
     with pytest.raises(UsageError, match=r"^setting kafka\.password of profile embedded: expected a reference"):
         load("embedded")
+
+
+def test_the_job_and_the_commands_know_its_control_records_by_the_same_name() -> None:
+    settings = load("embedded", {"mongo": {"database": "mart"}})
+    assert settings.sender == job_config(settings, "checkpoints").sender == "mart/orders_payments"

@@ -21,7 +21,7 @@ from tandem.verify.oracle import load_oracle
 from tandem.verify.report import Kind, Problem, Report
 from tandem.verify.topics import TopicRecord
 from tandem.verify.watermark import sweep
-from tests.parts import InMemory, Stored, in_order, report_in_parts
+from tests.parts import SENDER, InMemory, Stored, in_order, report_in_parts
 
 LOCATION = find("orders_payments", Path("pipelines"))
 PARAMETERS = {"match_window_seconds": 1800}
@@ -158,7 +158,7 @@ def _read_in_rounds(records: list[TopicRecord], rounds: int) -> list[TopicRecord
 def _reports(chance: Random, parts: int, chunk: int, rounds: int) -> tuple[Report, Report]:
     """Returns the reports of random records and documents: of the whole, and of parts."""
     records = {ORDERS.topic: _records(chance, "order"), PAYMENTS.topic: _records(chance, "payment")}
-    intakes = [Intake(stream, max_clock_skew_seconds=300) for stream in (ORDERS, PAYMENTS)]
+    intakes = [Intake(stream, max_clock_skew_seconds=300, sender=SENDER) for stream in (ORDERS, PAYMENTS)]
     for intake in intakes:
         intake.take(_read_in_rounds(records[intake.stream.topic], rounds))
     arrivals = (arrival for intake in intakes for arrival in intake.arrivals)

@@ -60,7 +60,7 @@ def test_a_record_that_is_sent_again_has_another_time_and_no_other_content() -> 
     """Where the record's timestamp is the event time, either time may be stored, and neither is a fault."""
     fields = {"event": FieldType.STRING, "amount": FieldType.INTEGER}
     stream = Stream("s", "s", fields, event_time=RecordPart.TIMESTAMP, identity="event")
-    intake = Intake(stream, max_clock_skew_seconds=300)
+    intake = Intake(stream, max_clock_skew_seconds=300, sender=None)
     sent = [("a", 1), ("a", 1), ("b", 1), ("b", 1), ("b", 2), ("c", 1), ("c", 2)]
     intake.take(record(n, {"event": event, "amount": amount}, ARRIVED_MS + n) for n, (event, amount) in enumerate(sent))
     assert list(intake.conflicting) == ["b", "c"]
@@ -141,7 +141,7 @@ class World:
     def report(self) -> Report:
         intakes = []
         for stream, records in ((ORDERS, self.orders), (PAYMENTS, self.payments)):
-            intakes.append(Intake(stream, max_clock_skew_seconds=300))
+            intakes.append(Intake(stream, max_clock_skew_seconds=300, sender=None))
             intakes[-1].take(records, unknown_schema_keys(self.letters))
         watermark = sweep((a for i in intakes for a in i.arrivals), ("orders", "payments"), lateness_seconds=300)
         return compare(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import fields
+from datetime import UTC, datetime
 from pathlib import Path
 from random import Random
 from types import SimpleNamespace
@@ -17,6 +18,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tandem.catalog import find
+from tandem.engine.declare.control_record import CONTROL_KEY, control_value
 from tandem.errors import TandemError
 from tandem.pipelines.orders_payments.streams import DEAD_LETTER_TOPIC, FACTS, ORDERS, PAYMENTS, UNMATCHED
 from tandem.testing import IntervalJoin, Side, document_id
@@ -29,7 +31,7 @@ from tandem.verify.parallel.work import Rows
 from tandem.verify.report import Report
 from tandem.verify.topics import TopicRecord
 from tandem.verify.watermark import Arrival, sweep
-from tests.parts import InMemory, Stored, report_in_parts
+from tests.parts import SENDER, InMemory, Stored, report_in_parts
 
 ORDERS_PAYMENTS = find("orders_payments", Path("pipelines"))
 SEGMENT_REVENUE = find("segment_revenue", Path("pipelines"))
@@ -190,6 +192,16 @@ def test_a_copy_of_a_document_of_another_part_is_invented(two_orders: tuple[str,
     ]
     report = orders_payments(orders, payments, [fact(one, "p"), {**fact(one, "p"), "_id": document_id(one, "q")}])
     assert [(problem.kind, problem.where, problem.count) for problem in report.problems] == [("doubled", FACTS.name, 1)]
+
+
+@pytest.mark.parametrize("sender", [SENDER, "mart/another"])
+def test_only_control_records_of_the_job_move_the_watermark(sender: str) -> None:
+    value = control_value(sender, datetime(2023, 11, 14, 12, tzinfo=UTC))
+    close = TopicRecord(0, 1, 1_700_000_000_001, CONTROL_KEY, value, [])
+    report = orders_payments([order(0, "o"), close], [close._replace(offset=0)], [])
+    # With the watermark, the document of the order without a payment is due.
+    assert [problem.kind for problem in report.problems] == (["lost"] if sender == SENDER else [])
+    assert [stream["control"] for stream in report.streams.values()] == [1, 1]
 
 
 def test_other_oracles_are_not_divided() -> None:

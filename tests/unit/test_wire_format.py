@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from tandem.engine.declare.stream import CONTROL_KEY, DeadLetterError
+from tandem.engine.declare.control_record import CONTROL_KEY
+from tandem.engine.declare.stream import DeadLetterError
 from tandem.engine.declare.wire_format import frozen_file, frozen_in, prefix_of
 from tandem.pipeline import Avro, JsonSchema, Stream
 from tandem.producer.avro_encoder import MALFORMED, AvroRecordEncoder
@@ -30,7 +31,7 @@ from tests.wire_format import (
 )
 
 ARRIVED_MS = NOON_MS + 3_600_000
-CONTROL = json.dumps({"tandem_control": "watermark", "event_time": "2026-11-22T11:00:00Z"}).encode()
+CONTROL = json.dumps({"tandem_control": "mart/mine", "event_time": "2026-11-22T11:00:00Z"}).encode()
 validate = Validator(SALES_REGISTERED, max_clock_skew_seconds=300)
 JSON_STREAMS = pytest.mark.parametrize("stream", [JSON_FLAT, JSON_NESTED])
 
@@ -72,10 +73,10 @@ def test_an_unknown_id_is_named(stream: Stream) -> None:
 
 @pytest.mark.parametrize("stream", [SALES_REGISTERED, JSON_FLAT, JSON_NESTED])
 def test_control_records_have_no_prefix(stream: Stream) -> None:
-    read = Validator(stream, max_clock_skew_seconds=300)
-    assert read(CONTROL_KEY.encode(), CONTROL, ARRIVED_MS) == Control(NOON_MS * 1000)
+    read = Validator(stream, max_clock_skew_seconds=300, sender="mart/mine")
+    assert read(CONTROL_KEY, CONTROL, ARRIVED_MS) == Control(NOON_MS * 1000)
     assert isinstance(read(None, CONTROL, ARRIVED_MS), Dead)
-    assert isinstance(read(CONTROL_KEY.encode(), prefix_of(7) + CONTROL, ARRIVED_MS), Dead)
+    assert isinstance(read(CONTROL_KEY, prefix_of(7) + CONTROL, ARRIVED_MS), Dead)
 
 
 def test_the_newest_version_need_not_have_the_largest_id() -> None:

@@ -108,7 +108,7 @@ def close_streams(settings: Settings, plan: Plan) -> None:
     producer = connect(settings.kafka, [stream.topic for stream in streams])
     if producer is not None:
         try:
-            close_windows(producer, streams, closing_time(plan))
+            close_windows(producer, streams, settings.sender, closing_time(plan))
         finally:
             disconnect(producer)
 

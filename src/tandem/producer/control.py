@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import json
 import threading
 from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 
 from kafka import KafkaProducer
 
+from tandem.engine.declare.control_record import CONTROL_KEY, control_value
 from tandem.engine.declare.iso_time import iso_time
-from tandem.engine.declare.stream import CONTROL_FIELD, CONTROL_KEY, CONTROL_TIME_FIELD, Stream
+from tandem.engine.declare.stream import Stream
 from tandem.errors import EnvironmentNotReadyError
 from tandem.producer.ledger import Ledger, Outcome, Record
 from tandem.producer.send import send
@@ -21,6 +21,7 @@ CONTROL_KIND = "control"
 def close_windows(
     producer: KafkaProducer,
     streams: Iterable[Stream],
+    sender: str,
     at: datetime | None = None,
     *,
     ledger: Ledger | None = None,
@@ -31,6 +32,7 @@ def close_windows(
     Args:
         producer: a connected producer.
         streams: the streams whose watermarks to advance.
+        sender: the job whose watermark to advance.
         at: the event time, with a time zone. It must not lie after the records' Kafka timestamps, so it is at most now;
             None is a second ago.
         ledger: gets one line for each record.
@@ -42,7 +44,7 @@ def close_windows(
     """
     at = at or datetime.now(UTC) - timedelta(seconds=1)
     records = [
-        control_record(stream.topic, partition, at)
+        control_record(stream.topic, partition, sender, at)
         for stream in streams
         for partition in sorted(producer.partitions_for(stream.topic))
     ]
@@ -55,11 +57,9 @@ def close_windows(
     return acked
 
 
-def control_record(topic: str, partition: int, at: datetime) -> Record:
-    """Returns a control record: no event before ``at`` is expected any more."""
+def control_record(topic: str, partition: int, sender: str, at: datetime) -> Record:
+    """Returns a control record: the sender expects no event before ``at`` any more."""
     if at.tzinfo is None:
         raise ValueError("the time of a control record needs a time zone")
-    time = iso_time(at)
-    value = json.dumps({CONTROL_FIELD: "watermark", CONTROL_TIME_FIELD: time}).encode()
-    label = f"control-{topic}-{partition}-{time}"
-    return Record(topic, CONTROL_KEY.encode(), value, label, CONTROL_KIND, partition=partition)
+    label = f"control-{topic}-{partition}-{iso_time(at)}"
+    return Record(topic, CONTROL_KEY, control_value(sender, at), label, CONTROL_KIND, partition=partition)

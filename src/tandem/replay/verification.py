@@ -45,7 +45,8 @@ def verify_replayed(
         TandemError: Kafka has removed records of the range.
     """
     declared, job = declared_by(settings.location), settings.job.model_copy(update=dict(span.settings))
-    intakes = [Intake(each, max_clock_skew_seconds=job.max_clock_skew_seconds) for each in declared.streams]
+    skew = job.max_clock_skew_seconds
+    intakes = [Intake(each, max_clock_skew_seconds=skew, sender=settings.sender) for each in declared.streams]
     progress, topics = Progress(on_progress), [each.topic for each in declared.streams]
     number = sum(sum(span.ends(topic).values()) - sum(span.starts(topic).values()) for topic in topics)
     with ExitStack() as stack:

@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationInfo, field_validator
 
 from tandem.catalog import PipelineLocation
+from tandem.engine.declare.control_record import sender_of
 from tandem.engine.spark.secrets import REFERENCE, is_reference
 from tandem.settings.google import GoogleSettings
 from tandem.settings.heap_size import DRIVER, EXECUTOR, HEAP_PATTERN, check_heaps
@@ -250,6 +251,11 @@ class Settings(_Frozen):
     def billed(self) -> bool:
         """Whether clusters, jobs and objects cost money; a rehearsal's do not."""
         return self.backend == "dataproc"
+
+    @property
+    def sender(self) -> str:
+        """The job's name in its control records."""
+        return sender_of(self.mongo.database, self.pipeline)
 
     @property
     def home(self) -> Path:

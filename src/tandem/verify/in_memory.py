@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence, Set
 
 from tandem.catalog import Declaration
-from tandem.settings.model import JobSettings
+from tandem.settings.model import Settings
 from tandem.verify.compare import compare
 from tandem.verify.expected import Documents
 from tandem.verify.intake import Intake
@@ -22,7 +22,7 @@ class InMemoryVerification:
     Args:
         declared: the pipeline's declarations.
         oracle: its oracle.
-        job: its settings.
+        settings: its settings.
         topics: the readers of the streams' topics.
         letters: the reader of the dead letters' topic.
         documents: MongoDB's documents.
@@ -33,16 +33,16 @@ class InMemoryVerification:
         self,
         declared: Declaration,
         oracle: Oracle,
-        job: JobSettings,
+        settings: Settings,
         topics: Sequence[TopicReader],
         letters: TopicReader,
         documents: Documents,
         progress: Progress,
     ) -> None:
-        self._declared, self._oracle, self._job = declared, oracle, job
+        self._declared, self._oracle, self._job = declared, oracle, settings.job
         self._topics, self._letters, self._documents, self._progress = topics, letters, documents, progress
-        skew = job.max_clock_skew_seconds
-        self._intakes = [Intake(stream, max_clock_skew_seconds=skew) for stream in declared.streams]
+        skew, sender = settings.job.max_clock_skew_seconds, settings.sender
+        self._intakes = [Intake(each, max_clock_skew_seconds=skew, sender=sender) for each in declared.streams]
         self._watermark = Watermark(0, frozenset())
 
     def take(self, starts: Ends, ends: Ends, unknown_then: Set[bytes]) -> None:

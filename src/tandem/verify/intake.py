@@ -36,6 +36,7 @@ class Intake(Events):
     Args:
         stream: the stream's declaration.
         max_clock_skew_seconds: how far an event time may lie after the record's Kafka timestamp.
+        sender: the job whose control records move the watermark; None for no job.
 
     Attributes:
         consumed: the number of records.
@@ -43,10 +44,10 @@ class Intake(Events):
         ignored: the number of ignored tombstones.
         dead: the dead letter of each rejected record, by its key.
         unknown_then: the same of each event that the job rejected before its schema was known.
-        arrivals: every control record, and every accepted event except those in ``unknown_then``.
+        arrivals: every control record of the sender, and every accepted event except those in ``unknown_then``.
     """
 
-    def __init__(self, stream: Stream, *, max_clock_skew_seconds: int) -> None:
+    def __init__(self, stream: Stream, *, max_clock_skew_seconds: int, sender: str | None) -> None:
         super().__init__(stream)
         self.consumed = self.control = self.ignored = 0
         self.dead: dict[bytes, Letter] = {}
@@ -54,7 +55,7 @@ class Intake(Events):
         self.arrivals: list[Arrival] = []
         self._rejected: set[str] = set()
         self._identity, self._time = stream.identity_column, stream.time_column
-        self._validate = Validator(stream, max_clock_skew_seconds=max_clock_skew_seconds)
+        self._validate = Validator(stream, max_clock_skew_seconds=max_clock_skew_seconds, sender=sender)
 
     @property
     def unprocessed(self) -> Set[str]:
@@ -79,7 +80,8 @@ class Intake(Events):
                 self.dead[key] = self._letter(record, error)
             elif isinstance(outcome, Control):
                 self.control += 1
-                self.arrivals.append(Arrival(arrived, self.stream.name, outcome.time, None))
+                if outcome.time is not None:
+                    self.arrivals.append(Arrival(arrived, self.stream.name, outcome.time, None))
             elif isinstance(outcome, Ignored):
                 self.ignored += 1
             else:
@@ -123,7 +125,8 @@ def expected_watermark(settings: Settings) -> datetime | None:
         EnvironmentNotReadyError: Kafka does not answer or a topic is missing.
     """
     streams = declared_by(settings.location).streams
-    intakes = [Intake(stream, max_clock_skew_seconds=settings.job.max_clock_skew_seconds) for stream in streams]
+    skew = settings.job.max_clock_skew_seconds
+    intakes = [Intake(stream, max_clock_skew_seconds=skew, sender=settings.sender) for stream in streams]
     for intake in intakes:
         with TopicReader(settings.kafka, intake.stream.topic) as reader:
             ends, beginnings = reader.ends(), reader.beginnings()

@@ -11,16 +11,10 @@ from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 from tandem.engine.declare.avro_schema import Avro
+from tandem.engine.declare.control_record import CONTROL_FIELD, CONTROL_KEY, CONTROL_TIME_FIELD
 from tandem.engine.declare.kind import FIRST_MICROS, LAST_MICROS
 from tandem.engine.declare.protobuf_schema import Protobuf
-from tandem.engine.declare.stream import (
-    CONTROL_FIELD,
-    CONTROL_KEY,
-    CONTROL_TIME_FIELD,
-    REGISTRY_PREFIX,
-    DeadLetterError,
-    Stream,
-)
+from tandem.engine.declare.stream import REGISTRY_PREFIX, DeadLetterError, Stream
 from tandem.engine.declare.wire_format import PREFIX_BYTES, UNKNOWN_ID, JsonSchema, id_in
 from tandem.producer.document_id import at, identity_in
 from tandem.verify import strict_json
@@ -46,16 +40,19 @@ class Dead(NamedTuple):
 
 
 class Control(NamedTuple):
-    """A record that only advances the watermark, to this event time in microseconds."""
+    """A record that only advances the watermark of its sender.
 
-    time: int
+    Attributes:
+        time: the event time in microseconds; None if another job sent it.
+    """
+
+    time: int | None
 
 
 class Ignored(NamedTuple):
     """A tombstone of a stream that ignores them."""
 
 
-_CONTROL_KEY = CONTROL_KEY.encode()
 # The names of a record's parts in the details of dead letters.
 _KEY, _RECORD_TIME = "the record's key", "the record's timestamp"
 
@@ -66,10 +63,11 @@ class Validator:
     Args:
         stream: the declaration of the events.
         max_clock_skew_seconds: how far an event time may lie after the record's Kafka timestamp.
+        sender: the job whose control records have an event time; None for no job.
     """
 
-    def __init__(self, stream: Stream, *, max_clock_skew_seconds: int) -> None:
-        self._skew_ms = max_clock_skew_seconds * 1000
+    def __init__(self, stream: Stream, *, max_clock_skew_seconds: int, sender: str | None = None) -> None:
+        self._skew_ms, self._sender = max_clock_skew_seconds * 1000, sender
         self._binary: AvroRecords | ProtobufRecords | None = None
         if isinstance(stream.format, Avro):
             self._binary = AvroRecords(stream, stream.format)
@@ -93,8 +91,8 @@ class Validator:
         latest = (timestamp_ms + self._skew_ms) * 1000
         try:
             # Control records are plain JSON in any stream.
-            if key == _CONTROL_KEY and CONTROL_FIELD in (control := _object(value)):
-                return _control(control, latest)
+            if key == CONTROL_KEY and CONTROL_FIELD in (control := _object(value)):
+                return self._control(control, latest)
             fields = self._binary.fields(value) if self._binary else self._read(self._parsed(value))
             return self._event(fields, key, timestamp_ms * 1000, latest)
         except Refused as refused:
@@ -139,6 +137,16 @@ class Validator:
             raise Refused(DeadLetterError.NOT_OBJECT)
         return document
 
+    def _control(self, document: dict[str, Any], latest: int) -> Control | Dead:
+        text = document.get(CONTROL_TIME_FIELD)
+        time = micros(text) if type(text) is str else None
+        if time is None:
+            return Dead(DeadLetterError.BAD_TIME, CONTROL_TIME_FIELD)
+        if time > latest:
+            return Dead(DeadLetterError.FUTURE_TIME, CONTROL_TIME_FIELD)
+        is_own = self._sender is not None and document[CONTROL_FIELD] == self._sender
+        return Control(time if is_own else None)
+
     def _event(self, fields: Fields, key: bytes | None, arrived: int, latest: int) -> Accepted:
         """Returns an event with the columns that ``Stream`` adds; times are in microseconds."""
         if self._adds_identity:
@@ -170,13 +178,3 @@ def _object(value: bytes) -> dict[str, Any]:
     except ValueError:
         return {}
     return document if type(document) is dict else {}
-
-
-def _control(document: dict[str, Any], latest: int) -> Control | Dead:
-    text = document.get(CONTROL_TIME_FIELD)
-    time = micros(text) if type(text) is str else None
-    if time is None:
-        return Dead(DeadLetterError.BAD_TIME, CONTROL_TIME_FIELD)
-    if time > latest:
-        return Dead(DeadLetterError.FUTURE_TIME, CONTROL_TIME_FIELD)
-    return Control(time)

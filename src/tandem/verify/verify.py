@@ -124,7 +124,7 @@ class _Verification:
         if count < parallel_from or division_of(self._oracle) is None:
             documents = MongoDocuments(self._database)
             return InMemoryVerification(
-                self._declared, self._oracle, settings.job, self._topics, self._letters, documents, self._progress
+                self._declared, self._oracle, settings, self._topics, self._letters, documents, self._progress
             )
         folder = self._stack.enter_context(temporary_folder(settings.home, count))
         workers = self._stack.enter_context(Workers())
@@ -134,6 +134,7 @@ class _Verification:
             folder=folder,
             parts=parts_for(count),
             max_clock_skew_seconds=settings.job.max_clock_skew_seconds,
+            sender=settings.sender,
             lateness_seconds=settings.job.lateness_seconds,
             parameters=settings.job.parameters,
         )

@@ -10,6 +10,8 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
+from tandem.engine.declare.control_record import sender_of
+
 # Exit codes of a failed job: the first allows a restart; after the second, a restart cannot help.
 FAILED, MUST_NOT_GO_ON = 1, 4
 # Google's addresses on its own machines.
@@ -95,6 +97,11 @@ class JobConfig:
     parameters: Mapping[str, Any] = field(default_factory=dict)
     final_exit_code: int = MUST_NOT_GO_ON
     failure_file: str | None = None
+
+    @property
+    def sender(self) -> str:
+        """The job's name in its control records."""
+        return sender_of(self.mongo.database, self.pipeline)
 
     @classmethod
     def parse(cls, text: str) -> JobConfig:

@@ -44,11 +44,6 @@ SUPERSEDED_COLLECTION = "tandem_superseded"
 # The file in a checkpoint with the settings of its first start.
 RECORD_FILE = "tandem-settings.json"
 
-# A control record advances a quiet topic's watermark. It has this key and this field.
-CONTROL_KEY = "__tandem_control__"
-CONTROL_FIELD = "tandem_control"
-CONTROL_TIME_FIELD = "event_time"
-
 # The beginning of a dead letter's detail if the value has an undeclared prefix; see ``wire_format``.
 REGISTRY_PREFIX = "the bytes look like a schema registry's five-byte prefix (magic 0, schema id %d)"
 

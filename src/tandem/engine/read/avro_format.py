@@ -14,8 +14,9 @@ from pyspark.sql.avro.functions import from_avro
 from tandem.engine.declare.avro_schema import Avro
 from tandem.engine.declare.avro_source import AvroSource
 from tandem.engine.declare.avro_version import Version
+from tandem.engine.declare.control_record import CONTROL_KEY
 from tandem.engine.declare.field_name import quoted
-from tandem.engine.declare.stream import CONTROL_KEY, DeadLetterError, Stream
+from tandem.engine.declare.stream import DeadLetterError, Stream
 from tandem.engine.declare.wire_format import prefix_of
 from tandem.engine.read.avro_values import field_reason, field_value, is_sound
 from tandem.engine.read.json_format import is_no_control, parse_json
@@ -54,7 +55,7 @@ class AvroFormat:
             )
             for version in self._avro.versions
         }
-        return ({"_json": F.when(F.col("key") == F.lit(CONTROL_KEY.encode()), parse_json(F.col("value"))), **read},)
+        return ({"_json": F.when(F.col("key") == F.lit(CONTROL_KEY), parse_json(F.col("value"))), **read},)
 
     def field(self, name: str) -> Column:
         """See ``ValueFormat.field``."""

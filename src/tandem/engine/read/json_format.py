@@ -9,9 +9,10 @@ from pyspark.sql import Column
 from pyspark.sql import functions as F
 from pyspark.sql.types import LongType, StringType, StructType
 
+from tandem.engine.declare.control_record import CONTROL_FIELD, CONTROL_KEY, CONTROL_TIME_FIELD
 from tandem.engine.declare.field_name import quoted
 from tandem.engine.declare.kind import Integer, Kind, Record, String, Timestamp, TimeUnit
-from tandem.engine.declare.stream import CONTROL_FIELD, CONTROL_KEY, CONTROL_TIME_FIELD, DeadLetterError, Stream
+from tandem.engine.declare.stream import DeadLetterError, Stream
 from tandem.engine.declare.wire_format import PREFIX_BYTES, JsonSchema
 from tandem.engine.read.field_reasons import field_reason, member
 from tandem.engine.read.typed_values import field_value, is_sound, json_type, scalar, shape_of
@@ -99,7 +100,7 @@ class JsonFormat:
             return ()
         payload = F.substring("value", PREFIX_BYTES + 1, 2**31 - 1)
         # Control records are plain JSON in any format.
-        plain = F.when(F.col("key") == F.lit(CONTROL_KEY.encode()), F.col("value"))
+        plain = F.when(F.col("key") == F.lit(CONTROL_KEY), F.col("value"))
         return ({_TEXT: F.when(_is_known(self._schemas), payload).otherwise(plain)},)
 
     def _is_framed(self, whole: Column) -> Column:
@@ -170,7 +171,7 @@ class FlatJsonFormat(JsonFormat):
         text = self._string()
         marks = sum(2 if isinstance(kind, Integer) else 4 for kind in self._stream.fields.values())
         simple = text.rlike(rf'^\{{(?:[^\\"}}]*+"){{{marks}}}[^\\"}}]*+\}}\z')
-        other_key = F.coalesce(F.col("key") != CONTROL_KEY.encode(), F.lit(True))
+        other_key = F.coalesce(F.col("key") != CONTROL_KEY, F.lit(True))
         return other_key & F.coalesce(F.is_valid_utf8(text) & simple, F.lit(False))
 
     def _read(self) -> Column:
@@ -259,12 +260,17 @@ def json_field(name: str) -> Column:
 
 def is_control() -> Column:
     """Returns whether the record has the key and the field of a control record."""
-    return (F.col("key") == CONTROL_KEY.encode()) & is_one_json_text() & json_field(CONTROL_FIELD).isNotNull()
+    return (F.col("key") == CONTROL_KEY) & is_one_json_text() & json_field(CONTROL_FIELD).isNotNull()
 
 
 def is_no_control() -> Column:
     """Returns the opposite of ``is_control``; never null if the record has a key."""
-    return F.coalesce(F.col("key") != CONTROL_KEY.encode(), F.lit(True)) | json_field(CONTROL_FIELD).isNull()
+    return F.coalesce(F.col("key") != CONTROL_KEY, F.lit(True)) | json_field(CONTROL_FIELD).isNull()
+
+
+def is_sent_by(sender: str | None) -> Column:
+    """Returns whether a control record is from this sender; false or null if not."""
+    return member("_json", CONTROL_FIELD, of="$[0]", kind="string") == F.lit(sender)
 
 
 def control_time() -> Column:

@@ -169,7 +169,7 @@ def _lookups(spark: SparkSession, pipeline: Pipeline, config: JobConfig) -> dict
 
 
 def _parsed(records: DataFrame, stream: Stream, config: JobConfig) -> DataFrame:
-    return parse(records, stream, max_clock_skew_seconds=config.max_clock_skew_seconds)
+    return parse(records, stream, max_clock_skew_seconds=config.max_clock_skew_seconds, sender=config.sender)
 
 
 def _connection(config: JobConfig) -> dict[str, str]:

@@ -14,7 +14,7 @@ from tandem.engine.declare.protobuf_schema import Protobuf
 from tandem.engine.declare.stream import DeadLetterError, Stream
 from tandem.engine.read.avro_format import AvroFormat
 from tandem.engine.read.document_id import document_id
-from tandem.engine.read.json_format import FlatJsonFormat, JsonFormat, control_time, is_control
+from tandem.engine.read.json_format import FlatJsonFormat, JsonFormat, control_time, is_control, is_sent_by
 from tandem.engine.read.protobuf_format import ProtobufFormat
 from tandem.engine.read.value_format import Rule, ValueFormat
 
@@ -34,19 +34,21 @@ def format_of(stream: Stream) -> ValueFormat:
     return FlatJsonFormat(stream) if FlatJsonFormat.can_read(stream) else JsonFormat(stream)
 
 
-def parse(records: DataFrame, stream: Stream, *, max_clock_skew_seconds: int) -> DataFrame:
+def parse(records: DataFrame, stream: Stream, *, max_clock_skew_seconds: int, sender: str | None = None) -> DataFrame:
     """Returns one row for each record: the stream's columns, and ``ASIDE``.
 
     An ignored tombstone has none.
 
-    A row that is set aside has null in all fields, except for the event time of a control record. So a record that is
-    not an event can neither match nor advance the watermark, whatever it contains. ``reject.Reasons`` later finds the
-    reason, for these records only. Here it would make the code for every record too large for Java's compiler.
+    A row that is set aside has null in all fields, except for the event time of the sender's control records. So a
+    rejected record, or a control record of another job, can neither match nor advance the watermark, whatever it
+    contains. ``reject.Reasons`` later finds the reason, for rejected records only. Here it would make the code for
+    every record too large for Java's compiler.
 
     Args:
         records: rows of Spark's Kafka source with ``includeHeaders``.
         stream: the declaration of the events.
         max_clock_skew_seconds: how far an event time may lie after the record's Kafka timestamp.
+        sender: the job whose control records have an event time; None for no job.
     """
     value_format = format_of(stream)
     # Each stage is a separate projection, so that Spark evaluates each expression once for all later uses.
@@ -62,7 +64,7 @@ def parse(records: DataFrame, stream: Stream, *, max_clock_skew_seconds: int) ->
     columns.setdefault(stream.identity_column, _identity(stream))
     columns[stream.time_column] = _event_time(stream)
     values = {name: F.when(F.col("_event"), column) for name, column in columns.items()}
-    values[stream.time_column] = values[stream.time_column].when(F.col("_control"), control_time())
+    values[stream.time_column] = values[stream.time_column].when(F.col("_control") & is_sent_by(sender), control_time())
     aside = F.struct(
         F.coalesce("_control", F.lit(False)).alias(IS_CONTROL),
         *("topic", "partition", "offset", "timestamp", "key", "value", "headers"),

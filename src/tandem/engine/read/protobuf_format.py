@@ -11,10 +11,11 @@ from collections.abc import Mapping, Sequence
 from pyspark.sql import Column
 from pyspark.sql import functions as F
 
+from tandem.engine.declare.control_record import CONTROL_KEY
 from tandem.engine.declare.kind import Record
 from tandem.engine.declare.protobuf_schema import Protobuf
 from tandem.engine.declare.spark_type import spark_type
-from tandem.engine.declare.stream import CONTROL_KEY, DeadLetterError, Stream
+from tandem.engine.declare.stream import DeadLetterError, Stream
 from tandem.engine.read.field_reasons import NO_REASON
 from tandem.engine.read.json_format import is_no_control, parse_json
 from tandem.engine.read.protobuf_records import ProtobufRecords
@@ -36,7 +37,7 @@ class ProtobufFormat:
 
     def columns(self) -> Sequence[Mapping[str, Column]]:
         """See ``ValueFormat.columns``."""
-        control = F.when(F.col("key") == F.lit(CONTROL_KEY.encode()), parse_json(F.col("value")))
+        control = F.when(F.col("key") == F.lit(CONTROL_KEY), parse_json(F.col("value")))
         return ({"_json": control, "_read": self._read(F.col("value"))},)
 
     def field(self, name: str) -> Column:

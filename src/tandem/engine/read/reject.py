@@ -7,7 +7,8 @@ from collections.abc import Sequence
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
-from tandem.engine.declare.stream import CONTROL_TIME_FIELD, DeadLetterError, RecordPart, Stream
+from tandem.engine.declare.control_record import CONTROL_TIME_FIELD
+from tandem.engine.declare.stream import DeadLetterError, RecordPart, Stream
 from tandem.engine.read.field_reasons import reason_of
 from tandem.engine.read.json_format import control_time, is_control
 from tandem.engine.read.parse import TIMESTAMP, format_of, key_rules, time_rules

@@ -7,7 +7,6 @@ records first, so a control record cannot make them late.
 
 from __future__ import annotations
 
-import json
 import logging
 import math
 import threading
@@ -17,19 +16,18 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
 
-from py4j.protocol import Py4JJavaError
 from pyspark.sql import SparkSession
 from pyspark.sql.streaming.listener import QueryIdleEvent, StreamingQueryProgress
 
+from tandem.engine.declare.control_record import control_value
 from tandem.engine.declare.iso_time import iso_time
 from tandem.engine.declare.job_config import JobConfig
 from tandem.engine.declare.pipeline import Pipeline
-from tandem.engine.declare.stream import CONTROL_FIELD, CONTROL_KEY, CONTROL_TIME_FIELD
 from tandem.engine.read.kafka_source import EVENTS, NEWEST
 from tandem.engine.run.attention import refused
+from tandem.engine.run.control_record_writer import Answer, control_record_writer
 from tandem.engine.run.job_progress import milliseconds_of
 from tandem.engine.run.state_events import StateEvents
-from tandem.engine.spark.connection_options import kafka_properties
 from tandem.engine.spark.job_log import values
 
 _log = logging.getLogger(__name__)
@@ -82,8 +80,8 @@ def due(
         now: when the query last looked for records, in seconds since the epoch. A long batch makes no topic quiet.
         idle_timeout_seconds: a stream is quiet after this time without events.
         outage_tolerance_seconds: the age of the oldest events that a backlog may still deliver.
-        resumed_at: when the first events arrived after all streams had been quiet. The backlogs of the other streams
-            may follow, so a stream that is still quiet gets no control record for another timeout.
+        resumed_at: when the first events arrived after all streams had been quiet, or after the start. The backlogs of
+            the other streams may follow, so a stream that is still quiet gets no control record for another timeout.
         behind: whether the watermark is behind the streams' newest event times.
     """
     # A stream is active if it had events shortly before the latest event, even if that was long ago.
@@ -106,8 +104,6 @@ def due(
 
 class ControlRecordSender:
     """Watches the batches and sends control records.
-
-    A cluster's driver has no Python client of Kafka, so it uses the Java client of Spark's Kafka connector.
 
     Args:
         spark: the session.
@@ -139,7 +135,9 @@ class ControlRecordSender:
         # Guards the fields below: Spark's listener and the thread of ``send_due`` change them.
         self._lock = threading.Lock()
         # When the query last looked for records. While a batch runs, newer records are unknown.
-        self._looked_at = self._resumed_at = time.time()
+        self._looked_at = time.time()
+        # Zero until the first events: before the start, all streams may have been quiet.
+        self._resumed_at = 0.0
         self.clocks = {
             name: Clock(self._looked_at, newest_ms[name] / 1000 if name in newest_ms else None, counted=False)
             for name in self._topics
@@ -156,23 +154,38 @@ class ControlRecordSender:
         """Updates the clocks after a committed batch."""
         rows = {name: row for name, row in progress.observedMetrics.items() if row[EVENTS]}
         with self._lock:
-            now = time.time()
             self._may_wait = self._waiting.may_wait
-            self._looked_at = datetime.fromisoformat(progress.timestamp).timestamp()
+            now = self._look(progress.timestamp)
             if watermark := progress.eventTime.get("watermark"):
                 self._watermark_ms = milliseconds_of(watermark)
             latest = max(clock.seen_at for clock in self.clocks.values())
-            if rows and self._looked_at - latest >= self._config.idle_timeout_seconds:
+            if rows and (not self._resumed_at or self._looked_at - latest >= self._config.idle_timeout_seconds):
                 self._resumed_at = now
             for name in self.clocks.keys() & rows.keys():
                 clock = self.clocks[name]
-                newest = max(clock.newest or 0.0, rows[name][NEWEST] / 1000)
-                self.clocks[name] = replace(clock, seen_at=now, newest=newest, counted=True)
+                known, newest = clock.newest or 0.0, rows[name][NEWEST] / 1000
+                counted = clock.counted or newest >= known
+                self.clocks[name] = replace(clock, seen_at=now, newest=max(known, newest), counted=counted)
 
     def idle(self, event: QueryIdleEvent) -> None:
         """Records that the query found no new records."""
         with self._lock:
-            self._looked_at = datetime.fromisoformat(event.timestamp).timestamp()
+            self._look(event.timestamp)
+
+    def _look(self, timestamp: str) -> float:
+        """Records when the query looked for records; returns the time now.
+
+        If the machine's clock was set back, earlier times lie in the future. They become now, or no topic would count
+        as quiet until then.
+        """
+        now = time.time()
+        self._looked_at = min(now, datetime.fromisoformat(timestamp).timestamp())
+        self._resumed_at = min(now, self._resumed_at)
+        self.clocks = {
+            name: replace(clock, seen_at=min(now, clock.seen_at), tried_at=min(now, clock.tried_at))
+            for name, clock in self.clocks.items()
+        }
+        return now
 
     def send_due(self) -> None:
         """Sends the control records that are due.
@@ -208,41 +221,22 @@ class ControlRecordSender:
 
     def send(self, times: Mapping[str, float]) -> None:
         """Sends a control record to each partition of the topics of these streams."""
-        producer = self._jvm.org.apache.kafka.clients.producer.KafkaProducer(self._properties())
-        try:
+        with control_record_writer(self._jvm, self._config) as writer:
             for name, moment in times.items():
-                topic = self._topics[name]
-                text = iso_time(datetime.fromtimestamp(moment, UTC))
-                value = json.dumps({CONTROL_FIELD: "watermark", CONTROL_TIME_FIELD: text}).encode()
-                is_sent = self._append(producer, topic, value)
+                topic, at = self._topics[name], datetime.fromtimestamp(moment, UTC)
+                answer = writer.append(topic, control_value(self._config.sender, at))
                 with self._lock:
                     clock = self.clocks[name]
-                    sent = moment if is_sent else clock.sent
+                    sent = moment if answer is Answer.SENT else clock.sent
                     # If rows still wait after another timeout, the next record follows.
                     self.clocks[name] = replace(clock, sent=sent, tried_at=time.time())
-                if is_sent:
-                    _log.info("control records sent to a quiet topic", extra=values(topic=topic, watermark=text))
-                self._note(topic, is_refused=not is_sent)
-        finally:
-            producer.close()
-
-    def _append(self, producer: Any, topic: str, value: bytes) -> bool:
-        """Returns whether Kafka confirmed a record in each partition.
-
-        False if the job has no WRITE right.
-        """
-        try:
-            sent = [
-                producer.send(self._record(topic, partition.partition(), value))
-                for partition in producer.partitionsFor(topic)
-            ]
-            for future in sent:
-                future.get()
-        except Py4JJavaError as error:
-            if "AuthorizationException" not in str(error.java_exception):
-                raise
-            return False
-        return True
+                told = values(topic=topic, watermark=iso_time(at))
+                if answer is Answer.WAITS:
+                    _log.info("an open transaction holds back the control records of a topic", extra=told)
+                    continue
+                if answer is Answer.SENT:
+                    _log.info("control records sent to a quiet topic", extra=told)
+                self._note(topic, is_refused=answer is Answer.REFUSED)
 
     def _note(self, topic: str, *, is_refused: bool) -> None:
         if is_refused == (topic in self._refused):
@@ -251,15 +245,3 @@ class ControlRecordSender:
         if is_refused:
             _log.warning(refused([topic]))
         self._on_refused(sorted(self._refused))
-
-    def _record(self, topic: str, partition: int, value: bytes) -> Any:
-        return self._jvm.org.apache.kafka.clients.producer.ProducerRecord(topic, partition, CONTROL_KEY.encode(), value)
-
-    def _properties(self) -> Any:
-        serializer = "org.apache.kafka.common.serialization.ByteArraySerializer"
-        properties = self._jvm.java.util.Properties()
-        settings = kafka_properties(self._config) | {"acks": "all", "max.block.ms": "15000"}
-        settings |= {"key.serializer": serializer, "value.serializer": serializer}
-        for name, value in settings.items():
-            properties.setProperty(name, value)
-        return properties

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tandem.engine.declare.stream import CONTROL_KEY
+from tandem.engine.declare.control_record import CONTROL_KEY
 from tandem.engine.declare.wire_format import MAGIC
 from tandem.errors import UsageError
 from tandem.scaffold.described import Described
@@ -12,8 +12,6 @@ from tandem.scaffold.names import stream_name
 from tandem.scaffold.sources.samples import MOST_RECORDS, Samples, described_by_samples, record_in
 from tandem.settings.model import KafkaSettings
 from tandem.verify.topics import TopicReader
-
-_CONTROL = CONTROL_KEY.encode()
 
 
 def described_by_topic(kafka: KafkaSettings, topic: str) -> Described:
@@ -33,7 +31,7 @@ def described_by_topic(kafka: KafkaSettings, topic: str) -> Described:
         share = max(1, MOST_RECORDS // len(ends))
         start = {partition: max(first[partition], end - share) for partition, end in ends.items()}
         for each in reader.read(start, ends):
-            if each.key == _CONTROL:
+            if each.key == CONTROL_KEY:
                 continue
             try:
                 fields = record_in((each.value or b"").decode())

@@ -93,7 +93,7 @@ def read_records(work: Work, chunk: Chunk, unknown_then: Set[bytes]) -> Read:
     counts, unknown_then_count = Counter[str](), 0
     with closing(chunk.records(work.sources)) as records:
         for number in range(chunk.offsets):
-            intake = Intake(stream, max_clock_skew_seconds=work.max_clock_skew_seconds)
+            intake = Intake(stream, max_clock_skew_seconds=work.max_clock_skew_seconds, sender=work.sender)
             intake.take(islice(records, work.kept), unknown_then)
             if not intake.consumed:
                 break

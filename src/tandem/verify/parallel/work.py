@@ -44,6 +44,7 @@ class Work:
         folder: the folder of temporary files.
         parts: the number of parts into which rows are divided.
         max_clock_skew_seconds: how far an event time may lie after the record's Kafka timestamp.
+        sender: the job whose control records move the watermark.
         lateness_seconds: the pipeline's lateness.
         parameters: the pipeline's parameters.
         chunk: the number of records that a worker reads from Kafka in one task.
@@ -55,6 +56,7 @@ class Work:
     folder: Path
     parts: int
     max_clock_skew_seconds: int
+    sender: str
     lateness_seconds: int
     parameters: Mapping[str, Any]
     chunk: int = 200_000
