@@ -42,7 +42,7 @@ def _record(chance: Random, partition: int, offset: int, document: dict[str, Any
     value: bytes | None = json.dumps(document).encode()
     if chance.random() < 0.1:
         value = chance.choice([None, b"", b"{", b"\xff", b"5"])
-    at = ARRIVED_MS + offset * 10 + chance.randrange(3)
+    at = ARRIVED_MS + offset * 700 + chance.randrange(3)
     return TopicRecord(partition, offset, at, None, value, [], chance.random() < 0.99)
 
 

@@ -173,8 +173,8 @@ def found(report: Report) -> dict[tuple[str, str], int]:
 
 
 def test_a_faultless_pipeline_passes_and_every_record_is_counted_once(world: World) -> None:
-    world.orders = [r._replace(timestamp=ARRIVED_MS - 1) if r.offset < 3 else r for r in world.orders]
-    world.payments = [r._replace(timestamp=ARRIVED_MS - 1) if r.offset == 0 else r for r in world.payments]
+    world.orders = [r._replace(timestamp=ARRIVED_MS - 5000) if r.offset < 3 else r for r in world.orders]
+    world.payments = [r._replace(timestamp=ARRIVED_MS - 5000) if r.offset == 0 else r for r in world.payments]
     report = world.report()
     assert report.ok
     assert report.problems == []
@@ -186,14 +186,14 @@ def test_a_faultless_pipeline_passes_and_every_record_is_counted_once(world: Wor
 
 
 def test_missing_fact(world: World) -> None:
-    world.orders = [r._replace(timestamp=ARRIVED_MS - 1) if r.offset < 3 else r for r in world.orders]
-    world.payments = [r._replace(timestamp=ARRIVED_MS - 1) if r.offset == 0 else r for r in world.payments]
+    world.orders = [r._replace(timestamp=ARRIVED_MS - 5000) if r.offset < 3 else r for r in world.orders]
+    world.payments = [r._replace(timestamp=ARRIVED_MS - 5000) if r.offset == 0 else r for r in world.payments]
     world.documents[FACTS.name].clear()
     assert found(world.report()) == {("lost", FACTS.name): 1}
 
 
 def test_missing_unmatched_document(world: World) -> None:
-    world.orders = [r._replace(timestamp=ARRIVED_MS - 1) if r.offset < 3 else r for r in world.orders]
+    world.orders = [r._replace(timestamp=ARRIVED_MS - 5000) if r.offset < 3 else r for r in world.orders]
     world.documents[UNMATCHED.name].clear()
     assert found(world.report()) == {("lost", UNMATCHED.name): 1}
 
@@ -330,10 +330,12 @@ def registered(world: World, monkeypatch: pytest.MonkeyPatch) -> World:
     monkeypatch.setattr("tests.unit.test_verify_compare.ORDERS", with_schemas)
     world.documents[UNMATCHED.name].clear()
     world.orders = [
-        each._replace(timestamp=ARRIVED_MS - 10 + each.offset, value=each.value and prefix_of(1) + each.value)
+        each._replace(
+            timestamp=ARRIVED_MS - 10_000 + 1000 * each.offset, value=each.value and prefix_of(1) + each.value
+        )
         for each in world.orders
     ]
-    world.payments = [each._replace(timestamp=ARRIVED_MS - 10 + 5 * each.offset) for each in world.payments]
+    world.payments = [each._replace(timestamp=ARRIVED_MS - 10_000 + 5000 * each.offset) for each in world.payments]
     errors = {1: "unknown_schema", 3: "not_json", 4: "empty_value"}
     world.letters = [letter_of(world.orders[offset], error) for offset, error in errors.items()]
     world.dropped_as_late = 0
@@ -357,7 +359,7 @@ def test_no_other_event_may_be_missing(registered: World) -> None:
 
 def test_an_event_whose_schema_was_unknown_may_be_sent_again(registered: World) -> None:
     again = registered.orders[1]
-    registered.orders.append(again._replace(offset=6, timestamp=ARRIVED_MS - 6))
+    registered.orders.append(again._replace(offset=6, timestamp=ARRIVED_MS - 7000))
     assert found(registered.report()) == {("lost", UNMATCHED.name): 1}
 
 

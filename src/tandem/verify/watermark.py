@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from itertools import groupby
-from operator import attrgetter
+from operator import itemgetter
 from typing import NamedTuple
+
+from tandem.engine.declare.stream import MOST_DELAY_MS
 
 
 class Arrival(NamedTuple):
@@ -43,8 +44,9 @@ def sweep(arrivals: Iterable[Arrival], streams: Iterable[str], *, lateness_secon
 
     Like the engine's, the watermark is the minimum over the streams of the newest event time less the lateness, in
     whole milliseconds, and it never falls. The limits of the engine's batches are unknown. So an event *may* be late if
-    its time is not after the watermark of all records that arrived up to its own millisecond. The engine's watermark
-    begins at 0, the year 1970. So an event dated then or before may be late even in the first batch.
+    its time is not after the watermark of all records that arrived until the engine read it, which is ``read_by``.
+    The engine's watermark begins at 0, the year 1970. So an event dated then or before may be late even in the first
+    batch.
     A record that arrived at an unknown time may have advanced the watermark before all others, and may have arrived
     after all others.
     Repeats of an event are ignored, because its first record decided the outcome.
@@ -54,32 +56,49 @@ def sweep(arrivals: Iterable[Arrival], streams: Iterable[str], *, lateness_secon
     seen: set[tuple[str, str]] = set()
     late: set[tuple[str, str]] = set()
 
-    def move(group: Iterable[Arrival]) -> None:
+    def move(arrival: Arrival) -> None:
         nonlocal watermark
-        for arrival in group:
-            ms, known = arrival.time // 1000, newest[arrival.stream]
-            newest[arrival.stream] = ms if known is None or ms > known else known
+        ms, known = arrival.time // 1000, newest[arrival.stream]
+        newest[arrival.stream] = ms if known is None or ms > known else known
         watermark = max(watermark, minimum(newest.values(), lateness_seconds * 1000))
 
-    def judge(group: Iterable[Arrival]) -> None:
-        for arrival in group:
-            if arrival.identity is None or (event := (arrival.stream, arrival.identity)) in seen:
-                continue
-            seen.add(event)
-            if arrival.time <= watermark * 1000:
-                late.add(event)
+    def judge(arrival: Arrival) -> None:
+        if arrival.identity is None or (event := (arrival.stream, arrival.identity)) in seen:
+            return
+        seen.add(event)
+        if arrival.time <= watermark * 1000:
+            late.add(event)
 
-    noted: list[Arrival] = []
+    noted: list[tuple[int, Arrival]] = []
     unknown: list[Arrival] = []
     for arrival in arrivals:
-        (unknown if arrival.at is None else noted).append(arrival)
-    move(unknown)
-    for _, together in groupby(sorted(noted, key=attrgetter("at")), key=attrgetter("at")):
-        group = list(together)
-        move(group)
-        judge(group)
-    judge(unknown)
+        if arrival.at is None:
+            unknown.append(arrival)
+            move(arrival)
+        else:
+            noted.append((arrival.at, arrival))
+    noted.sort(key=itemgetter(0))
+    moved = 0
+    for at, arrival in noted:
+        while moved < len(noted) and noted[moved][0] <= read_by(at):
+            move(noted[moved][1])
+            moved += 1
+        judge(arrival)
+    for arrival in unknown:
+        judge(arrival)
     return Watermark(watermark, frozenset(late))
+
+
+def read_by(at: int) -> int:
+    """Returns the time by which the engine reads a record.
+
+    It is in milliseconds since 1970. Any record that arrives until then may be read before this one: the engine lets
+    few records of a topic wait while it reads the other topics.
+
+    Args:
+        at: when this one arrived.
+    """
+    return at + MOST_DELAY_MS
 
 
 def minimum(newest: Iterable[int | None], lateness_ms: int) -> int:

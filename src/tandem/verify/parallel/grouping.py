@@ -15,6 +15,7 @@ from tandem.verify.parallel.steps import Watermarks
 from tandem.verify.parallel.work import Rows, Work
 from tandem.verify.reference import Fields
 from tandem.verify.report import Kind, Problem, Problems
+from tandem.verify.watermark import read_by
 
 
 class Arrived(IntEnum):
@@ -115,4 +116,5 @@ def _arrived(first: First | None, watermarks: Watermarks) -> Arrived:
     if first is None:
         return Arrived.UNPROCESSED
     at, time = first
-    return Arrived.LATE if time <= watermarks.at(at) * 1000 else Arrived.IN_TIME
+    met = watermarks.at(None if at is None else read_by(at))
+    return Arrived.LATE if time <= met * 1000 else Arrived.IN_TIME
