@@ -19,6 +19,10 @@ from tandem.verify.parallel.worker_sources import EncodedDocuments
 from tandem.verify.report import Report
 from tandem.verify.step_progress import OnProgress, Progress, nothing
 from tandem.verify.topics import Offsets, TopicRecord
+from tandem.verify.totals import Dropped
+
+# More than any test has records.
+UNLIMITED = Dropped(1_000_000)
 
 
 class EachTask(Protocol):
@@ -94,7 +98,7 @@ def report_in_parts(
     parts: int = 4,
     chunk: int = 3,
     beginnings: Mapping[str, Mapping[int, int]] | None = None,
-    dropped_as_late: int | None = None,
+    dropped: Dropped = UNLIMITED,
     unknown_then: frozenset[bytes] = frozenset(),
     rounds: int = 1,
     workers: EachTask | None = None,
@@ -122,5 +126,5 @@ def report_in_parts(
             verification.take(read_to, grown, unknown_then)
             read_to = grown
             verification.watermark_ms()
-            report = verification.report(letters, begins, dropped_as_late)
+            report = verification.report(letters, begins, dropped)
         return report

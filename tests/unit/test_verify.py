@@ -15,6 +15,7 @@ from tandem.pipeline import JsonSchema
 from tandem.pipelines.orders_payments.streams import DEAD_LETTER_TOPIC, ORDERS, PAYMENTS
 from tandem.settings.load import load
 from tandem.verify.topics import Offsets, TopicRecord
+from tandem.verify.totals import Dropped
 from tandem.verify.verify import verify
 
 ARRIVED_MS = 1_700_000_000_000
@@ -102,12 +103,12 @@ def test_verify_waits_for_no_watermark_of_records_whose_schema_was_unknown(monke
     )
     waits: list[int] = []
 
-    def await_settled(_: object, __: str, ___: object, watermark_ms: int, **____: object) -> int:
+    def await_settled(_: object, __: str, ___: object, watermark_ms: int, **____: object) -> Dropped:
         if not waits:
             # The job rejects the newest order when it commits it.
             topics[DEAD_LETTER_TOPIC].append(letter(topics[ORDERS.topic][1]))
         waits.append(watermark_ms)
-        return 0
+        return Dropped(0)
 
     with_schemas = replace(ORDERS, format=JsonSchema("orders-value", (1,)))
     declared = replace(declared_by(settings.location), streams=(with_schemas, PAYMENTS))

@@ -20,6 +20,7 @@ from tandem.verify.intake import Intake
 from tandem.verify.oracle import load_oracle
 from tandem.verify.report import Kind, Problem, Report
 from tandem.verify.topics import TopicRecord
+from tandem.verify.totals import Dropped
 from tandem.verify.watermark import sweep
 from tests.parts import InMemory, Stored, in_order, report_in_parts
 
@@ -164,7 +165,7 @@ def _reports(chance: Random, parts: int, chunk: int, rounds: int) -> tuple[Repor
     arrivals = (arrival for intake in intakes for arrival in intake.arrivals)
     watermark = sweep(arrivals, ("orders", "payments"), lateness_seconds=300)
     documents = _documents(chance, intakes, watermark.ms, set(watermark.late))
-    letters, dropped = _letters(chance, intakes), chance.choice([None, 0, 1, 5])
+    letters, dropped = _letters(chance, intakes), Dropped(chance.choice([99, 0, 1, 5]), chance.choice([0, 0, 1]))
     whole = compare(
         intakes,
         Stored(documents),
@@ -175,7 +176,7 @@ def _reports(chance: Random, parts: int, chunk: int, rounds: int) -> tuple[Repor
         dead_letter_topic=DEAD_LETTER_TOPIC,
         parameters=PARAMETERS,
         beginnings={},
-        dropped_as_late=dropped,
+        dropped=dropped,
     )
     sources = InMemory({**records, DEAD_LETTER_TOPIC: letters}, Stored(documents))
     divided = report_in_parts(
@@ -187,6 +188,6 @@ def _reports(chance: Random, parts: int, chunk: int, rounds: int) -> tuple[Repor
         parts=parts,
         chunk=chunk,
         rounds=rounds,
-        dropped_as_late=dropped,
+        dropped=dropped,
     )
     return whole, divided

@@ -7,6 +7,7 @@ import json
 from collections.abc import Iterable, Set
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -16,6 +17,7 @@ from bson.objectid import ObjectId
 from rich.console import Console
 
 from tandem.catalog import find
+from tandem.engine.declare.stream import JOB_COLLECTION
 from tandem.engine.declare.wire_format import prefix_of
 from tandem.pipeline import FieldType, JsonSchema, RecordPart, Stream
 from tandem.pipelines.orders_payments.streams import DEAD_LETTER_TOPIC, FACTS, ORDERS, PAYMENTS, UNMATCHED
@@ -24,9 +26,11 @@ from tandem.verify.expected import ObservedDocuments
 from tandem.verify.intake import Intake, unknown_schema_keys
 from tandem.verify.oracle import load_oracle
 from tandem.verify.report import Kind, RecordCounts, Report, show
-from tandem.verify.settle import what_is_missing
+from tandem.verify.settle import await_settled, what_is_missing
 from tandem.verify.topics import TopicRecord
+from tandem.verify.totals import Dropped
 from tandem.verify.watermark import sweep
+from tests.parts import UNLIMITED
 
 ARRIVED_MS = 1_700_000_000_000
 EARLY, RECENT = "2023-11-14T10:00:00Z", "2023-11-14T22:00:00Z"
@@ -136,7 +140,7 @@ class World:
         default_factory=lambda: [letter(3, b"{", "not_json"), letter(4, None, "empty_value")]
     )
     beginnings: dict[str, dict[int, int]] = field(default_factory=dict)
-    dropped_as_late: int | None = None
+    dropped: Dropped = UNLIMITED
 
     def report(self) -> Report:
         intakes = []
@@ -154,7 +158,7 @@ class World:
             dead_letter_topic=DEAD_LETTER_TOPIC,
             parameters={"match_window_seconds": 1800},
             beginnings=self.beginnings,
-            dropped_as_late=self.dropped_as_late,
+            dropped=self.dropped,
         )
 
     @property
@@ -205,6 +209,24 @@ def test_events_that_may_have_been_late_may_be_missing_altogether(world: World) 
     report = world.report()
     assert report.ok
     assert report.total["late"] == 3
+
+
+@pytest.mark.parametrize("dropped", [Dropped(3), Dropped(0, 3), Dropped(2, 50)])
+def test_no_more_events_are_late_than_the_job_may_have_dropped(world: World, dropped: Dropped) -> None:
+    for documents in world.documents.values():
+        documents.clear()
+    world.dropped = dropped
+    report = world.report()
+    assert report.ok
+    assert any("because it was killed" in note for note in report.notes) == bool(dropped.unreported)
+
+
+@pytest.mark.parametrize("dropped", [Dropped(1), Dropped(0, 1)])
+def test_events_of_which_the_job_dropped_fewer_are_lost(world: World, dropped: Dropped) -> None:
+    for documents in world.documents.values():
+        documents.clear()
+    world.dropped = dropped
+    assert found(world.report()) == {("lost", "possibly late records"): 2}
 
 
 def test_an_unmatched_document_beside_a_fact(world: World) -> None:
@@ -338,7 +360,7 @@ def registered(world: World, monkeypatch: pytest.MonkeyPatch) -> World:
     world.payments = [each._replace(timestamp=ARRIVED_MS - 10_000 + 5000 * each.offset) for each in world.payments]
     errors = {1: "unknown_schema", 3: "not_json", 4: "empty_value"}
     world.letters = [letter_of(world.orders[offset], error) for offset, error in errors.items()]
-    world.dropped_as_late = 0
+    world.dropped = Dropped(0)
     return world
 
 
@@ -508,6 +530,13 @@ def test_job_that_is_done() -> None:
     done = {"committed": {"t": {"0": 5, "1": 0}, "other": {"0": 1}}, "watermark": DatetimeMS(1000)}
     assert what_is_missing(done, ENDS, 1000) is None
     assert what_is_missing({**done, "watermark": None}, ENDS, 0) is None
+
+
+def test_the_newest_report_says_how_many_records_were_dropped_and_how_many_may_be() -> None:
+    reported = {"late_total": 4, "unreported": 7, "state_operators": 0}
+    reports = SimpleNamespace(find_one=lambda query: reported if query == {"_id": "mine"} else None)
+    database: Any = {JOB_COLLECTION: reports}
+    assert await_settled(database, "mine", {}, 0, deadline_s=0, problem=lambda: None) == Dropped(4, 7)
 
 
 def test_job_without_state_needs_no_watermark() -> None:

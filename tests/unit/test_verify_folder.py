@@ -17,6 +17,7 @@ from tandem.verify import verify as verify_module
 from tandem.verify.parallel.comparing import compare_part
 from tandem.verify.report import Report
 from tandem.verify.step_progress import Progress, counted
+from tandem.verify.totals import Dropped
 from tandem.verify.verify import verify
 from tests.parts import Here, InMemory, Stored
 from tests.unit.test_verify import EARLY, Database, Topics, order
@@ -52,7 +53,7 @@ def settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Settings:
     monkeypatch.setattr("tandem.verify.verify.TopicReader", topics.reader)
     monkeypatch.setattr("tandem.verify.mongo_documents.MongoClient", Database)
     monkeypatch.setattr("tandem.verify.verify.check_uncompacted", lambda *_: None)
-    monkeypatch.setattr("tandem.verify.verify.await_settled", lambda *_, **__: 0)
+    monkeypatch.setattr("tandem.verify.verify.await_settled", lambda *_, **__: Dropped(0))
     monkeypatch.setattr("tandem.verify.verify.KafkaAndMongo", lambda _: sources)
     return load("embedded").model_copy(update={"state_dir": tmp_path})
 

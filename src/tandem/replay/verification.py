@@ -22,6 +22,7 @@ from tandem.verify.oracle import EventId, load_oracle
 from tandem.verify.report import Report
 from tandem.verify.step_progress import OnProgress, Progress, counted, nothing
 from tandem.verify.topics import TopicReader
+from tandem.verify.totals import Dropped
 from tandem.verify.watermark import sweep
 
 
@@ -74,7 +75,7 @@ def verify_replayed(
             dead_letter_topic=declared.dead_letter_topic,
             parameters=job.parameters,
             # None was dropped. So this is no limit for those that count as late.
-            dropped_as_late=sum(intake.consumed for intake in intakes),
+            dropped=Dropped(sum(intake.consumed for intake in intakes)),
         )
     notes = [f"compared the collections with the suffix {span.into}; dead letters are not compared"]
     if late:

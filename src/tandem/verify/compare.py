@@ -15,7 +15,7 @@ from tandem.verify.intake import Intake
 from tandem.verify.oracle import Oracle
 from tandem.verify.report import Kind, Problems, RecordCounts, Report
 from tandem.verify.topics import TopicRecord
-from tandem.verify.totals import Totals, report_of
+from tandem.verify.totals import Dropped, Totals, report_of
 from tandem.verify.watermark import Watermark
 
 
@@ -30,7 +30,7 @@ def compare(
     dead_letter_topic: str,
     parameters: Mapping[str, Any],
     beginnings: Mapping[str, Mapping[int, int]] | None = None,
-    dropped_as_late: int | None = None,
+    dropped: Dropped,
 ) -> Report:
     """Returns every record's outcome and every difference.
 
@@ -44,8 +44,8 @@ def compare(
         dead_letter_topic: the topic of ``letters``.
         parameters: the pipeline's parameters.
         beginnings: the first available offset, by topic and partition; 0 where not given.
-        dropped_as_late: the number of records that the job dropped as late, repeats included; None if unknown. More
-            cannot be missing for that reason: the rest is lost.
+        dropped: the number of records that the job dropped as late. More cannot be missing for that reason: the rest
+            is lost.
     """
     problems = Problems()
     # The job has written no document of these, but reconcile may have: as with late events.
@@ -78,7 +78,7 @@ def compare(
         outcomes=tuple(oracle.OUTCOMES),
         dead_letter_topic=dead_letter_topic,
         beginnings=beginnings or {},
-        dropped_as_late=dropped_as_late,
+        dropped=dropped,
     )
 
 

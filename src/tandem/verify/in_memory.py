@@ -13,6 +13,7 @@ from tandem.verify.oracle import Oracle
 from tandem.verify.report import Report
 from tandem.verify.step_progress import Progress, counted
 from tandem.verify.topics import Ends, Offsets, TopicReader
+from tandem.verify.totals import Dropped
 from tandem.verify.watermark import Watermark, sweep
 
 
@@ -60,7 +61,7 @@ class InMemoryVerification:
         self._watermark = sweep(arrivals, names, lateness_seconds=self._job.lateness_seconds)
         return self._watermark.ms
 
-    def report(self, ends: Offsets, beginnings: Ends, dropped_as_late: int | None) -> Report:
+    def report(self, ends: Offsets, beginnings: Ends, dropped: Dropped) -> Report:
         """Returns the comparison; see ``ParallelVerification.report``."""
         with self._progress.step("comparing", 1):
             return compare(
@@ -73,5 +74,5 @@ class InMemoryVerification:
                 dead_letter_topic=self._declared.dead_letter_topic,
                 parameters=self._job.parameters,
                 beginnings=beginnings,
-                dropped_as_late=dropped_as_late,
+                dropped=dropped,
             )

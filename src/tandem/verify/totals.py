@@ -5,9 +5,23 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from math import prod
+from typing import NamedTuple
 
 from tandem.verify.expected import MOST_COMBINATIONS
 from tandem.verify.report import Kind, Problems, RecordCounts, Report
+
+
+class Dropped(NamedTuple):
+    """The number of records that the job dropped as late, repeats included.
+
+    Attributes:
+        counted: the number in its reports.
+        unreported: the number of records in batches without a report, because the job was killed between a batch's
+            commit and its report. Any of them may have been dropped, too.
+    """
+
+    counted: int
+    unreported: int = 0
 
 
 @dataclass(frozen=True)
@@ -38,12 +52,12 @@ def report_of(
     outcomes: tuple[str, ...],
     dead_letter_topic: str,
     beginnings: Mapping[str, Mapping[int, int]],
-    dropped_as_late: int | None,
+    dropped: Dropped,
 ) -> Report:
     """Returns the report; for the arguments, see ``compare.compare`` and ``report.Report``."""
     missing = sum(counts["late"] for counts in totals.streams.values()) - totals.late_unprocessed
-    for _ in range(missing - dropped_as_late if dropped_as_late is not None else 0):
-        remark = f"{missing} missing, {dropped_as_late} dropped by the job"
+    for _ in range(missing - sum(dropped)):
+        remark = f"{missing} missing, {'at most ' if dropped.unreported else ''}{sum(dropped)} dropped by the job"
         totals.problems.add(Kind.LOST, "possibly late records", remark)
     notes = _notes(beginnings)
     if totals.unknown_then:
@@ -56,8 +70,11 @@ def report_of(
             f"events were sent with too many different contents: documents were compared with "
             f"{MOST_COMBINATIONS} of {combinations} combinations"
         )
-    if missing and dropped_as_late is None:
-        notes.append(f"{missing} records may have been late; the number that the job dropped is unknown")
+    if missing > dropped.counted and dropped.unreported:
+        notes.append(
+            f"{missing} records may have been late: the job has counted {dropped.counted}, and did not report what it "
+            f"dropped of {dropped.unreported} more, because it was killed"
+        )
     return Report(totals.streams, totals.problems.all(), notes, watermark_ms, outcomes)
 
 

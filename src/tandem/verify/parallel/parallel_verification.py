@@ -18,7 +18,7 @@ from tandem.verify.parallel.workers import Workers
 from tandem.verify.report import Problems, RecordCounts, Report
 from tandem.verify.step_progress import Progress, counted
 from tandem.verify.topics import Ends, Offsets
-from tandem.verify.totals import Totals, report_of
+from tandem.verify.totals import Dropped, Totals, report_of
 
 Arguments = TypeVarTuple("Arguments")
 Result = TypeVar("Result")
@@ -64,13 +64,13 @@ class ParallelVerification:
         )
         return self._watermark_ms
 
-    def report(self, ends: Offsets, beginnings: Ends, dropped_as_late: int | None) -> Report:
+    def report(self, ends: Offsets, beginnings: Ends, dropped: Dropped) -> Report:
         """Returns the comparison; see ``compare.compare``.
 
         Args:
             ends: the offset after the last dead letter in each partition.
             beginnings: the first available offset, by topic and partition.
-            dropped_as_late: the number of records that the job dropped as late; None if unknown.
+            dropped: the number of records that the job dropped as late.
         """
         work, problems = self._work, Problems()
         self._read_stored(beginnings[work.declared.dead_letter_topic], ends)
@@ -98,7 +98,7 @@ class ParallelVerification:
             outcomes=tuple(work.oracle.OUTCOMES),
             dead_letter_topic=work.declared.dead_letter_topic,
             beginnings=beginnings,
-            dropped_as_late=dropped_as_late,
+            dropped=dropped,
         )
 
     def _read_stored(self, starts: Offsets, ends: Offsets) -> None:
