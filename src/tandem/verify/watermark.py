@@ -39,7 +39,9 @@ class Watermark:
     late: frozenset[tuple[str, str]]
 
 
-def sweep(arrivals: Iterable[Arrival], streams: Iterable[str], *, lateness_seconds: int) -> Watermark:
+def sweep(
+    arrivals: Iterable[Arrival], streams: Iterable[str], *, lateness_seconds: int, passed_ms: int = 0
+) -> Watermark:
     """Returns the final watermark, and the events that may have been late.
 
     Like the engine's, the watermark is the minimum over the streams of the newest event time less the lateness, in
@@ -50,6 +52,12 @@ def sweep(arrivals: Iterable[Arrival], streams: Iterable[str], *, lateness_secon
     A record that arrived at an unknown time may have advanced the watermark before all others, and may have arrived
     after all others.
     Repeats of an event are ignored, because its first record decided the outcome.
+
+    Args:
+        arrivals: the events and control records.
+        streams: the names of the streams.
+        lateness_seconds: the pipeline's lateness.
+        passed_ms: removed records may have moved the watermark to this before all others arrived.
     """
     newest: dict[str, int | None] = dict.fromkeys(streams)
     watermark = 0
@@ -66,7 +74,7 @@ def sweep(arrivals: Iterable[Arrival], streams: Iterable[str], *, lateness_secon
         if arrival.identity is None or (event := (arrival.stream, arrival.identity)) in seen:
             return
         seen.add(event)
-        if arrival.time <= watermark * 1000:
+        if arrival.time <= max(watermark, passed_ms) * 1000:
             late.add(event)
 
     noted: list[tuple[int, Arrival]] = []

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, cast
 
 from tandem.catalog import Declaration, PipelineLocation, declared_by
+from tandem.verify.coverage import Coverage
 from tandem.verify.oracle import Division, Oracle, division_of, load_oracle
 from tandem.verify.parallel.worker_sources import Sources
 
@@ -46,6 +47,7 @@ class Work:
         max_clock_skew_seconds: how far an event time may lie after the record's Kafka timestamp.
         lateness_seconds: the pipeline's lateness.
         parameters: the pipeline's parameters.
+        coverage: what the records can say.
         chunk: the number of records that a worker reads from Kafka in one task.
         kept: the number of records that it keeps in memory.
     """
@@ -57,6 +59,7 @@ class Work:
     max_clock_skew_seconds: int
     lateness_seconds: int
     parameters: Mapping[str, Any]
+    coverage: Coverage
     chunk: int = 200_000
     kept: int = 50_000
 
