@@ -73,6 +73,9 @@ class Database(dict[str, Any]):
     def __missing__(self, collection: str) -> Self:
         return self
 
+    def estimated_document_count(self) -> int:
+        return 0
+
     def find(self, *_: object, **__: object) -> list[dict[str, Any]]:
         return []
 

@@ -153,6 +153,26 @@ def test_few_records_need_no_process(settings: Settings, monkeypatch: pytest.Mon
     assert not workers.folders
 
 
+@pytest.mark.parametrize(("documents", "parts"), [(1, []), (60_000, [0, 1, 2])])
+def test_many_documents_need_processes_and_parts_too(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch, documents: int, parts: list[int]
+) -> None:
+    """Those of records that Kafka has removed are still there."""
+    compared: list[int] = []
+
+    class Compared(Workers):
+        def each(self, function: Callable[..., Any], tasks: Iterable[tuple[Any, ...]]) -> Iterator[Any]:
+            tasks = list(tasks)
+            if function is compare_part:
+                compared.extend(task[2] for task in tasks)
+            yield from super().each(function, tasks)
+
+    monkeypatch.setattr("tandem.verify.verify.Workers", Compared(settings.home, None))
+    monkeypatch.setattr(Database, "estimated_document_count", lambda _: documents)
+    assert not verified(settings, parallel_from=100).ok
+    assert compared == parts
+
+
 def test_progress_is_reported_a_few_times_and_ends_with_all(monkeypatch: pytest.MonkeyPatch) -> None:
     clock = iter(number / 100 for number in range(1000))
     monkeypatch.setattr("tandem.verify.step_progress.time.monotonic", lambda: next(clock))

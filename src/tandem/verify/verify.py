@@ -47,7 +47,8 @@ def verify(
         settle_deadline_s: how long the job may take to catch up with the records, in seconds.
         problem: returns why the job cannot catch up, if the platform knows.
         progress: is called a few times a second, with the current step, the number that is done, and the total.
-        parallel_from: the number of records from which worker processes verify them, if the oracle divides events.
+        parallel_from: the number of records or documents from which worker processes verify them, if the oracle divides
+            events.
 
     Raises:
         EnvironmentNotReadyError: Kafka or MongoDB does not answer.
@@ -121,7 +122,10 @@ class _Verification:
 
     def _new_records(self, parallel_from: int) -> InMemoryVerification | ParallelVerification:
         settings = self._settings
-        count = sum(sum(ends.values()) - sum(self._read_to[topic].values()) for topic, ends in self._ends().items())
+        records = sum(sum(ends.values()) - sum(self._read_to[topic].values()) for topic, ends in self._ends().items())
+        # Kafka removes records, and their documents stay.
+        stored = (self._database[each.name].estimated_document_count() for each in self._declared.collections)
+        count = max(records, sum(stored))
         if count < parallel_from or division_of(self._oracle) is None:
             documents = MongoDocuments(self._database)
             return InMemoryVerification(
