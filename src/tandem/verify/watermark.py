@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Iterable
 from dataclasses import dataclass
-from operator import itemgetter
+from itertools import groupby
+from operator import attrgetter
 from typing import NamedTuple
 
 from tandem.engine.declare.stream import MOST_DELAY_MS
@@ -64,36 +66,35 @@ def sweep(
     seen: set[tuple[str, str]] = set()
     late: set[tuple[str, str]] = set()
 
-    def move(arrival: Arrival) -> None:
+    def move(group: Iterable[Arrival]) -> None:
         nonlocal watermark
-        ms, known = arrival.time // 1000, newest[arrival.stream]
-        newest[arrival.stream] = ms if known is None or ms > known else known
+        for arrival in group:
+            ms, known = arrival.time // 1000, newest[arrival.stream]
+            newest[arrival.stream] = ms if known is None or ms > known else known
         watermark = max(watermark, minimum(newest.values(), lateness_seconds * 1000))
 
-    def judge(arrival: Arrival) -> None:
-        if arrival.identity is None or (event := (arrival.stream, arrival.identity)) in seen:
-            return
-        seen.add(event)
-        if arrival.time <= max(watermark, passed_ms) * 1000:
-            late.add(event)
+    def judge(group: Iterable[Arrival]) -> None:
+        met = max(watermark, passed_ms) * 1000
+        for arrival in group:
+            if arrival.identity is None or (event := (arrival.stream, arrival.identity)) in seen:
+                continue
+            seen.add(event)
+            if arrival.time <= met:
+                late.add(event)
 
-    noted: list[tuple[int, Arrival]] = []
+    noted: list[Arrival] = []
     unknown: list[Arrival] = []
     for arrival in arrivals:
-        if arrival.at is None:
-            unknown.append(arrival)
-            move(arrival)
-        else:
-            noted.append((arrival.at, arrival))
-    noted.sort(key=itemgetter(0))
-    moved = 0
-    for at, arrival in noted:
-        while moved < len(noted) and noted[moved][0] <= read_by(at):
-            move(noted[moved][1])
-            moved += 1
-        judge(arrival)
-    for arrival in unknown:
-        judge(arrival)
+        (unknown if arrival.at is None else noted).append(arrival)
+    move(unknown)
+    noted.sort(key=attrgetter("at"))
+    times, moved = [arrival.at for arrival in noted if arrival.at is not None], 0
+    for at, together in groupby(noted, key=attrgetter("at")):
+        until = bisect_right(times, read_by(at), moved)
+        move(noted[moved:until])
+        moved = until
+        judge(together)
+    judge(unknown)
     return Watermark(watermark, frozenset(late))
 
 
