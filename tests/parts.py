@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, Protocol
@@ -12,6 +12,7 @@ from typing import Any, Protocol
 from bson import encode
 
 from tandem.catalog import PipelineLocation
+from tandem.verify.coverage import Coverage
 from tandem.verify.mongo_documents import Range
 from tandem.verify.parallel.parallel_verification import ParallelVerification
 from tandem.verify.parallel.work import Work
@@ -19,6 +20,11 @@ from tandem.verify.parallel.worker_sources import EncodedDocuments
 from tandem.verify.report import Report
 from tandem.verify.step_progress import OnProgress, Progress, nothing
 from tandem.verify.topics import Offsets, TopicRecord
+from tandem.verify.totals import Dropped
+
+# More than any test has records.
+UNLIMITED = Dropped(1_000_000)
+ALL = Coverage()
 
 
 class EachTask(Protocol):
@@ -83,6 +89,24 @@ class InMemory:
 SENDER = "mart/mine"
 
 
+@dataclass(frozen=True)
+class Topic:
+    """The records that are left in a topic."""
+
+    topic: str
+    records: Sequence[TopicRecord]
+    removed: Mapping[int, int] = field(default_factory=dict)
+
+    def beginnings(self) -> Offsets:
+        return dict.fromkeys((each.partition for each in self.records), 0) | dict(self.removed)
+
+    def ends(self) -> Offsets:
+        return self.beginnings() | {each.partition: each.offset + 1 for each in self.records}
+
+    def read(self, start: Mapping[int, int], end: Mapping[int, int]) -> Iterator[TopicRecord]:
+        return (each for each in self.records if start.get(each.partition, end[each.partition]) <= each.offset)
+
+
 def in_order(letters: Iterable[TopicRecord]) -> list[TopicRecord]:
     """Returns dead letters with offsets of their own."""
     return [each._replace(partition=0, offset=offset) for offset, each in enumerate(letters)]
@@ -97,8 +121,8 @@ def report_in_parts(
     *,
     parts: int = 4,
     chunk: int = 3,
-    beginnings: Mapping[str, Mapping[int, int]] | None = None,
-    dropped_as_late: int | None = None,
+    coverage: Coverage = ALL,
+    dropped: Dropped = UNLIMITED,
     unknown_then: frozenset[bytes] = frozenset(),
     rounds: int = 1,
     workers: EachTask | None = None,
@@ -109,22 +133,23 @@ def report_in_parts(
     The topics grow before each of the ``rounds``.
     """
     with TemporaryDirectory() as folder:
-        work = Work(location, sources, Path(folder), parts, 300, SENDER, 300, parameters, 2 * chunk, chunk)
-        verification = ParallelVerification(work, workers or Here(), Progress(progress))
         ends = {topic: sources.ends(topic) for topic in streams}
-        read_to = starts = {
-            topic: {number: (beginnings or {}).get(topic, {}).get(number, 0) for number in offsets}
-            for topic, offsets in ends.items()
-        }
         letters = sources.ends(dead_letter_topic)
-        begins = {dead_letter_topic: dict.fromkeys(letters, 0), **(beginnings or {})}
+        starts = {
+            topic: {number: coverage.beginnings.get(topic, {}).get(number, 0) for number in offsets}
+            for topic, offsets in {**ends, dead_letter_topic: letters}.items()
+        }
+        coverage = replace(coverage, beginnings=starts)
+        work = Work(location, sources, Path(folder), parts, 300, SENDER, 300, parameters, coverage, 2 * chunk, chunk)
+        verification = ParallelVerification(work, workers or Here(), Progress(progress))
+        read_to = {topic: starts[topic] for topic in streams}
         for number in range(1, rounds + 1):
             grown = {
                 topic: {each: start + (ends[topic][each] - start) * number // rounds for each, start in offsets.items()}
-                for topic, offsets in starts.items()
+                for topic, offsets in ((topic, starts[topic]) for topic in streams)
             }
             verification.take(read_to, grown, unknown_then)
             read_to = grown
             verification.watermark_ms()
-            report = verification.report(letters, begins, dropped_as_late)
+            report = verification.report(letters, dropped)
         return report

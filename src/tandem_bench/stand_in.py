@@ -16,7 +16,7 @@ from typing import Any, Self
 from confluent_kafka import Message, Producer
 from pymongo import MongoClient
 
-from tandem.engine.declare.stream import PROGRESS_COLLECTION
+from tandem.engine.declare.stream import JOB_COLLECTION, PROGRESS_COLLECTION
 from tandem.errors import TandemError
 from tandem.pipelines.orders_payments.streams import DEAD_LETTER_TOPIC, FACTS, ORDERS, PAYMENTS, UNMATCHED
 from tandem.settings.connections import mongo_client
@@ -112,7 +112,9 @@ class StandIn:
             self._database[FACTS.name].insert_many(facts, ordered=False)
         if alone:
             self._database[UNMATCHED.name].insert_many(alone, ordered=False)
-        self._database[PROGRESS_COLLECTION].insert_one(self._report(number, len(orders), dated))
+        report = self._report(number, len(orders), dated)
+        self._database[JOB_COLLECTION].replace_one({"_id": report["pipeline"]}, report, upsert=True)
+        self._database[PROGRESS_COLLECTION].insert_one(report)
         self.facts += len(facts)
 
     def _send(self, topic: str, key: str, value: str) -> None:

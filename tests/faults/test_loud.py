@@ -17,7 +17,7 @@ from kafka import KafkaAdminClient, TopicPartition
 from kafka.admin import ConfigResource
 
 from tandem import pipelines
-from tandem.engine.declare.stream import PROGRESS_COLLECTION
+from tandem.engine.declare.stream import JOB_COLLECTION, PROGRESS_COLLECTION
 from tandem.pipelines.orders_payments.streams import DEAD_LETTER_TOPIC, FACTS, ORDERS, PAYMENTS, UNMATCHED
 from tandem.platforms.provision import DEAD_LETTER_BYTES
 from tests.environment import Environment
@@ -337,6 +337,6 @@ def test_a_commit_without_a_report(lone: Environment) -> None:
     with lone.database() as database:
         first = database[PROGRESS_COLLECTION].find_one({"event": "batch", "batch": 0}, {"_id": False})
         send(backend_of(lone), "job", signal.SIGKILL)
-        database[PROGRESS_COLLECTION].insert_one(first)
+        database[JOB_COLLECTION].replace_one({"_id": first["pipeline"]}, first)
     assert not lone.caught_up()
     lone.wait("another driver that knows that all is committed", lone.caught_up)

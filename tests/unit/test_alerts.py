@@ -159,7 +159,7 @@ def test_the_pipelines_name_is_found_in_the_id(settings: Settings) -> None:
 
 def reporter_of(monkeypatch: pytest.MonkeyPatch, reports: list[dict[str, Any]] | None = None) -> ProgressReporter:
     written = [] if reports is None else reports
-    found = SimpleNamespace(newest=lambda _: None, insert=written.append)
+    found = SimpleNamespace(with_ids=lambda _: [], insert=written.append, put=lambda _: None)
     monkeypatch.setattr(progress, "MongoCollection", lambda *_: found)
     monkeypatch.setattr(progress, "describe", lambda *_: {})
     monkeypatch.setattr(progress, "last_committed", lambda *_: None)

@@ -21,6 +21,7 @@ from tandem.verify.reference import Accepted, Dead, Ignored, Validator
 from tandem.verify.topics import TopicRecord
 from tandem.verify.watermark import sweep
 from tests.debezium import DELETE, INSERT, KEY, PAGE, RECORDS, ROW, TIME_MS, wrapped, write_pipeline
+from tests.parts import ALL, UNLIMITED
 from tests.readme import blocks_of
 
 ARRIVED_MS = TIME_MS + 100_000
@@ -124,6 +125,8 @@ def test_the_report_counts_tombstones(location: PipelineLocation, orders: Stream
         collections=["order_changes"],
         dead_letter_topic="d",
         parameters={},
+        coverage=ALL,
+        dropped=UNLIMITED,
     )
     assert report.ok, report.problems
     assert (report.total["ignored"], report.rows[-1]) == (1, "ignored")

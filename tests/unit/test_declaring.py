@@ -46,7 +46,9 @@ def test_only_documents_that_are_right_for_good_supersede_others(other: Output) 
         declared(Output("absent", DOCUMENTS, superseded_by=SupersededBy("facts", IDS)), other)
 
 
-@pytest.mark.parametrize("name", ["tandem_progress", "tandem_superseded", "tandem_batches", "tandem_replays"])
+@pytest.mark.parametrize(
+    "name", ["tandem_progress", "tandem_jobs", "tandem_superseded", "tandem_batches", "tandem_replays"]
+)
 def test_a_collection_of_tandems_own_is_not_for_documents(name: str) -> None:
     """The job would mix its reports with the documents, and the reports' collection forgets old ones."""
     for make in (lambda: Collection(name), lambda: declared(Output(name, DOCUMENTS))):

@@ -14,8 +14,9 @@ from bson.decimal128 import Decimal128
 from bson.int64 import Int64
 from rich.console import Console
 
-from tandem.replay.diff import Bounds, Difference, Example, difference
+from tandem.replay.diff import Difference, Example, difference
 from tandem.replay.diff_report import lines, show, to_json
+from tandem.verify.bounds import Bounds
 
 NONE = Bounds()
 

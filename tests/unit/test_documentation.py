@@ -32,6 +32,7 @@ from tandem.engine.declare.job_config import FAILED, MUST_NOT_GO_ON
 from tandem.engine.declare.kind import Declared
 from tandem.engine.declare.stream import (
     BATCH_COLLECTION,
+    JOB_COLLECTION,
     PROGRESS_COLLECTION,
     REPLAY_COLLECTION,
     SUPERSEDED_COLLECTION,
@@ -314,7 +315,7 @@ def test_topics_and_collections_are_those_that_are_declared() -> None:
     for each, (_, fields, indexes) in zip(collections, rows.values(), strict=True):
         assert fields_in(fields) == of_collection(each.fields)
         assert [tuple(index.split(", ")) for index in names_in([indexes])] == [*each.indexes]
-    own = [PROGRESS_COLLECTION, SUPERSEDED_COLLECTION, BATCH_COLLECTION, REPLAY_COLLECTION]
+    own = [PROGRESS_COLLECTION, JOB_COLLECTION, SUPERSEDED_COLLECTION, BATCH_COLLECTION, REPLAY_COLLECTION]
     assert names_in([row[0] for row in table(page, "| collection | content |")]) == own
 
 

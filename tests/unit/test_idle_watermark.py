@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import threading
 import time
+from collections.abc import Callable
 from datetime import UTC, datetime
 from types import SimpleNamespace
 from typing import Any, cast
@@ -14,6 +15,7 @@ from py4j.protocol import Py4JJavaError
 
 from tandem.engine.declare.control_record import CONTROL_KEY, control_value
 from tandem.engine.declare.job_config import JobConfig, KafkaConfig, MongoConfig
+from tandem.engine.declare.stream import JOB_COLLECTION
 from tandem.engine.read.kafka_source import CONTROL, EVENTS, NEWEST
 from tandem.engine.run import idle_watermark
 from tandem.engine.run import job_progress as progress
@@ -464,19 +466,27 @@ def test_after_an_error_control_records_are_sent_after_the_idle_timeout(monkeypa
         assert set(beat.kafka.sent) == topics
 
 
+PLANNED = {"orders": {"0": 120}, "payments": {"3": 10}}
 REPORTED = {
     "checkpoint": "mine",
     "batch": 7,
     "input_rows_total": 100,
     "late_total": 40,
     "late_at_ms": 5000,
-    "unreported": 1,
+    "unreported": 30,
     "watermark": {"$date": "2026-11-22T00:00:00.000Z"},
     "committed": {"orders": {"0": 100}},
     "streams": {"orders": {"events": 90, "control": 3, "rejected": 7, "newest_ms": 1}},
     "state_events": 3,
     "state_operators": 1,
 }
+
+
+def reports_in(told: list[dict[str, Any]], before: dict[str, Any] | None) -> Callable[..., Any]:
+    """Returns what opens the collections of reports: the newest one is ``before``, and further ones are added."""
+    newest = [] if before is None else [before]
+    found = SimpleNamespace(with_ids=lambda _: newest, insert=told.append, put=lambda report: newest.append(report))
+    return lambda *_: found
 
 
 @pytest.mark.parametrize(
@@ -499,9 +509,7 @@ def test_what_waits_is_known_from_the_driver_before(
     told: list[dict[str, Any]] = []
     none = {"unreported": 0, "watermark": None, "committed": {}, "streams": {}}
     before = None if reported is None else {**REPORTED, **none, **reported}
-    monkeypatch.setattr(
-        progress, "MongoCollection", lambda *_: SimpleNamespace(newest=lambda _: before, insert=told.append)
-    )
+    monkeypatch.setattr(progress, "MongoCollection", reports_in(told, before))
     monkeypatch.setattr(progress, "describe", lambda *_: {})
     monkeypatch.setattr(progress, "last_committed", lambda *_: committed)
     monkeypatch.setattr(progress, "checkpoint_id", lambda *_: "mine")
@@ -525,13 +533,11 @@ def reported_at_the_start(
 ) -> dict[str, Any]:
     """Returns a driver's first report, by the last one of the driver before and the checkpoint."""
     told: list[dict[str, Any]] = []
-    monkeypatch.setattr(
-        progress, "MongoCollection", lambda *_: SimpleNamespace(newest=lambda _: before, insert=told.append)
-    )
+    monkeypatch.setattr(progress, "MongoCollection", reports_in(told, before))
     monkeypatch.setattr(progress, "describe", lambda *_: {})
     monkeypatch.setattr(progress, "last_committed", lambda *_: committed)
     monkeypatch.setattr(progress, "checkpoint_id", lambda *_: "mine")
-    monkeypatch.setattr(progress, "planned", lambda *_: Planned({"orders": {"0": 5}}, 1000, 2000, {}))
+    monkeypatch.setattr(progress, "planned", lambda *_: Planned(PLANNED, 1000, 2000, {}))
     ProgressReporter(cast(Any, None), CONFIG, StateEvents(1800, 1800, LATENESS)).report("started")
     return {name: told[0][name] for name in progress.CARRIED}
 
@@ -550,10 +556,36 @@ def test_what_was_reported_of_another_checkpoint_does_not_count(
     monkeypatch: pytest.MonkeyPatch, committed: int
 ) -> None:
     found = reported_at_the_start(monkeypatch, {**REPORTED, "checkpoint": "another"}, committed)
-    # Nothing has counted what its batches dropped.
-    assert (found["late_total"], found["input_rows_total"], found["unreported"]) == (0, 0, committed + 1)
-    assert found["committed"] == {"orders": {"0": 5}}
+    # Nothing has counted what its batches dropped, of all these records.
+    assert (found["late_total"], found["input_rows_total"], found["unreported"]) == (0, 0, 130)
+    assert found["committed"] == PLANNED
     assert found["watermark"] == {"$date": "1970-01-01T00:00:01.000Z"}
+
+
+def test_records_of_batches_without_a_report_may_all_have_been_dropped(monkeypatch: pytest.MonkeyPatch) -> None:
+    found = reported_at_the_start(monkeypatch, REPORTED, 8)
+    assert (found["late_total"], found["unreported"], found["committed"]) == (40, 30 + 20 + 10, PLANNED)
+
+
+def test_the_newest_report_of_each_job_is_kept_beside_the_capped_ones(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Another job may fill the capped collection while this one is stopped."""
+    kept: dict[str, dict[str, Any]] = {}
+
+    def opened(_spark: object, _config: object, collection: str) -> Any:
+        def put(report: dict[str, Any]) -> None:
+            assert collection == JOB_COLLECTION
+            kept[report["_id"]] = report
+
+        return SimpleNamespace(insert=lambda _: None, put=put, with_ids=lambda ids: [kept[i] for i in ids if i in kept])
+
+    monkeypatch.setattr(progress, "MongoCollection", opened)
+    monkeypatch.setattr(progress, "describe", lambda *_: {})
+    monkeypatch.setattr(progress, "last_committed", lambda *_: 7)
+    monkeypatch.setattr(progress, "checkpoint_id", lambda *_: "mine")
+    kept[CONFIG.pipeline] = {**REPORTED, "_id": CONFIG.pipeline, "pipeline": CONFIG.pipeline}
+    ProgressReporter(cast(Any, None), CONFIG, StateEvents(1800, 1800, LATENESS)).report("started", batch=8)
+    assert {name: kept[CONFIG.pipeline][name] for name in REPORTED} == {**REPORTED, "batch": 8}
+    assert kept[CONFIG.pipeline]["event"] == "started"
 
 
 def test_a_batch_that_lost_its_commit_keeps_the_counts(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -570,8 +602,7 @@ def test_the_report_tells_what_needs_attention_and_a_new_checkpoint_has_no_newes
         "payments": {EVENTS: 0, CONTROL: 0, NEWEST: None},
     }
     reported = {**REPORTED, LATE_AT: None, "streams": streams}
-    found = SimpleNamespace(newest=lambda _: reported, insert=told.append)
-    monkeypatch.setattr(progress, "MongoCollection", lambda *_: found)
+    monkeypatch.setattr(progress, "MongoCollection", reports_in(told, reported))
     monkeypatch.setattr(progress, "describe", lambda *_: {})
     monkeypatch.setattr(progress, "last_committed", lambda *_: committed)
     monkeypatch.setattr(progress, "checkpoint_id", lambda *_: "mine")
@@ -608,7 +639,7 @@ def test_that_mongodb_does_not_answer_is_said_while_the_job_waits(monkeypatch: p
         texts.append(text)
         said.set()
 
-    away = SimpleNamespace(newest=lambda _: None, insert=lambda _: said.wait(30))
+    away = SimpleNamespace(with_ids=lambda _: [], insert=lambda _: said.wait(30), put=lambda _: None)
     monkeypatch.setattr(progress, "MongoCollection", lambda *_: away)
     monkeypatch.setattr(progress, "describe", lambda *_: {})
     monkeypatch.setattr(progress, "last_committed", lambda *_: None)

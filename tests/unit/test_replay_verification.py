@@ -184,7 +184,7 @@ def test_an_event_from_before_the_range_may_be_undecided(verified: Verify, unmat
     report = verified([FACT, LATER], unmatched, complete_ms=ARRIVED_MS)
     assert report.ok
     assert report.total["late"] == 1 - len(unmatched)
-    assert any("the range may not decide: 1" in note for note in report.notes)
+    assert any("partners which were not read: 1" in note for note in report.notes)
 
 
 @pytest.mark.parametrize("unmatched", [[], [ALONE]])

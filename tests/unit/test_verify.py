@@ -14,25 +14,30 @@ from tandem.engine.declare.wire_format import prefix_of
 from tandem.pipeline import JsonSchema
 from tandem.pipelines.orders_payments.streams import DEAD_LETTER_TOPIC, ORDERS, PAYMENTS
 from tandem.settings.load import load
+from tandem.verify.report import Kind
 from tandem.verify.topics import Offsets, TopicRecord
+from tandem.verify.totals import Dropped
 from tandem.verify.verify import verify
 
 ARRIVED_MS = 1_700_000_000_000
 EARLY, RECENT = "2023-11-14T10:00:00Z", "2023-11-14T22:00:00Z"
+TIMES = (EARLY, EARLY, RECENT)
 # The time of the early order less the lateness.
 EARLY_WATERMARK_MS = 1_699_956_000_000 - 300_000
 
 
 class Topics(dict[str, list[TopicRecord]]):
-    """The records of topics with one partition."""
+    """The records of topics with one partition, of which the first ones may have been removed."""
+
+    removed = 0
 
     def reader(self, _: object, topic: str) -> Reader:
-        return Reader(topic, self[topic])
+        return Reader(topic, self[topic], self.removed if topic == ORDERS.topic else 0)
 
 
 class Reader:
-    def __init__(self, topic: str, records: list[TopicRecord]) -> None:
-        self.topic, self._records = topic, records
+    def __init__(self, topic: str, records: list[TopicRecord], removed: int) -> None:
+        self.topic, self._records, self._removed = topic, records, removed
 
     def __enter__(self) -> Self:
         return self
@@ -41,7 +46,7 @@ class Reader:
         """Closes nothing."""
 
     def beginnings(self) -> Offsets:
-        return {0: 0}
+        return {0: self._removed}
 
     def ends(self) -> Offsets:
         return {0: len(self._records)}
@@ -68,13 +73,20 @@ class Database(dict[str, Any]):
     def __missing__(self, collection: str) -> Self:
         return self
 
+    def estimated_document_count(self) -> int:
+        return 0
+
     def find(self, *_: object, **__: object) -> list[dict[str, Any]]:
         return []
 
 
-def order(offset: int, at: str) -> TopicRecord:
+def unprefixed(offset: int, at: str) -> bytes:
     fields = {"order_id": f"o{offset}", "order_date": at, "created_at": at, "customer_id": "c", "amount": 7}
-    return TopicRecord(0, offset, ARRIVED_MS + offset, None, prefix_of(1) + json.dumps(fields).encode(), [])
+    return json.dumps(fields).encode()
+
+
+def order(offset: int, at: str) -> TopicRecord:
+    return TopicRecord(0, offset, ARRIVED_MS + offset, None, prefix_of(1) + unprefixed(offset, at), [])
 
 
 def letter(record: TopicRecord) -> TopicRecord:
@@ -90,6 +102,22 @@ def letter(record: TopicRecord) -> TopicRecord:
     return record._replace(offset=0, key=f"{ORDERS.topic}-0-{record.offset}".encode(), headers=encoded)
 
 
+@pytest.mark.parametrize("removed", [0, 1])
+def test_verify_finds_out_which_records_were_removed(monkeypatch: pytest.MonkeyPatch, removed: int) -> None:
+    """An unmatched order without a document is lost, unless its payment may have been removed."""
+    sent = [TopicRecord(0, n, ARRIVED_MS + 10_000 * n, None, unprefixed(n, at), []) for n, at in enumerate(TIMES)]
+    payment = {"payment_id": "p", "order_id": "o9", "payment_date": RECENT, "created_at": RECENT, "amount": 7}
+    paid = TopicRecord(0, 0, ARRIVED_MS + 30_000, None, json.dumps(payment).encode(), [])
+    topics = Topics({ORDERS.topic: sent, PAYMENTS.topic: [paid], DEAD_LETTER_TOPIC: []})
+    topics.removed = removed
+    monkeypatch.setattr("tandem.verify.verify.TopicReader", topics.reader)
+    monkeypatch.setattr("tandem.verify.mongo_documents.MongoClient", Database)
+    monkeypatch.setattr("tandem.verify.verify.check_uncompacted", lambda *_: None)
+    monkeypatch.setattr("tandem.verify.verify.await_settled", lambda *_, **__: Dropped(0))
+    report = verify(load("embedded"), settle_deadline_s=0)
+    assert [(each.kind, each.count) for each in report.problems] == ([] if removed else [(Kind.LOST, 2)])
+
+
 def test_verify_waits_for_no_watermark_of_records_whose_schema_was_unknown(monkeypatch: pytest.MonkeyPatch) -> None:
     settings = load("embedded")
     payment = {"payment_id": "p", "order_id": "o9", "payment_date": RECENT, "created_at": RECENT, "amount": 7}
@@ -102,12 +130,12 @@ def test_verify_waits_for_no_watermark_of_records_whose_schema_was_unknown(monke
     )
     waits: list[int] = []
 
-    def await_settled(_: object, __: str, ___: object, watermark_ms: int, **____: object) -> int:
+    def await_settled(_: object, __: str, ___: object, watermark_ms: int, **____: object) -> Dropped:
         if not waits:
             # The job rejects the newest order when it commits it.
             topics[DEAD_LETTER_TOPIC].append(letter(topics[ORDERS.topic][1]))
         waits.append(watermark_ms)
-        return 0
+        return Dropped(0)
 
     with_schemas = replace(ORDERS, format=JsonSchema("orders-value", (1,)))
     declared = replace(declared_by(settings.location), streams=(with_schemas, PAYMENTS))

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import io
 import json
-from collections.abc import Iterable, Set
+from collections.abc import Callable, Iterable, Set
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -15,18 +16,23 @@ from bson.int64 import Int64
 from bson.objectid import ObjectId
 from rich.console import Console
 
-from tandem.catalog import find
+from tandem.catalog import declared_by, find
+from tandem.engine.declare.stream import JOB_COLLECTION
 from tandem.engine.declare.wire_format import prefix_of
 from tandem.pipeline import FieldType, JsonSchema, RecordPart, Stream
 from tandem.pipelines.orders_payments.streams import DEAD_LETTER_TOPIC, FACTS, ORDERS, PAYMENTS, UNMATCHED
+from tandem.settings.load import load
 from tandem.verify.compare import compare
+from tandem.verify.coverage import Coverage, coverage_of
 from tandem.verify.expected import ObservedDocuments
 from tandem.verify.intake import Intake, unknown_schema_keys
 from tandem.verify.oracle import load_oracle
 from tandem.verify.report import Kind, RecordCounts, Report, show
-from tandem.verify.settle import what_is_missing
+from tandem.verify.settle import await_settled, what_is_missing
 from tandem.verify.topics import TopicRecord
+from tandem.verify.totals import Dropped
 from tandem.verify.watermark import sweep
+from tests.parts import UNLIMITED, Topic
 
 ARRIVED_MS = 1_700_000_000_000
 EARLY, RECENT = "2023-11-14T10:00:00Z", "2023-11-14T22:00:00Z"
@@ -135,15 +141,25 @@ class World:
     letters: list[TopicRecord] = field(
         default_factory=lambda: [letter(3, b"{", "not_json"), letter(4, None, "empty_value")]
     )
-    beginnings: dict[str, dict[int, int]] = field(default_factory=dict)
-    dropped_as_late: int | None = None
+    removed: dict[str, dict[int, int]] = field(default_factory=dict)
+    dropped: Dropped = UNLIMITED
+
+    @property
+    def coverage(self) -> Coverage:
+        records = {ORDERS.topic: self.orders, PAYMENTS.topic: self.payments, DEAD_LETTER_TOPIC: self.letters}
+        topics: list[Any] = [Topic(topic, each, self.removed.get(topic, {})) for topic, each in records.items()]
+        settings = load("embedded")
+        return coverage_of(declared_by(settings.location), settings.job, topics[:2], topics[2])
 
     def report(self) -> Report:
+        coverage = self.coverage
         intakes = []
         for stream, records in ((ORDERS, self.orders), (PAYMENTS, self.payments)):
             intakes.append(Intake(stream, max_clock_skew_seconds=300, sender=None))
             intakes[-1].take(records, unknown_schema_keys(self.letters))
-        watermark = sweep((a for i in intakes for a in i.arrivals), ("orders", "payments"), lateness_seconds=300)
+        arrivals = (arrival for intake in intakes for arrival in intake.arrivals)
+        streams = ("orders", "payments")
+        watermark = sweep(arrivals, streams, lateness_seconds=300, passed_ms=coverage.passed_ms)
         return compare(
             intakes,
             self.documents,
@@ -153,8 +169,8 @@ class World:
             collections=list(self.documents),
             dead_letter_topic=DEAD_LETTER_TOPIC,
             parameters={"match_window_seconds": 1800},
-            beginnings=self.beginnings,
-            dropped_as_late=self.dropped_as_late,
+            coverage=coverage,
+            dropped=self.dropped,
         )
 
     @property
@@ -173,8 +189,8 @@ def found(report: Report) -> dict[tuple[str, str], int]:
 
 
 def test_a_faultless_pipeline_passes_and_every_record_is_counted_once(world: World) -> None:
-    world.orders = [r._replace(timestamp=ARRIVED_MS - 1) if r.offset < 3 else r for r in world.orders]
-    world.payments = [r._replace(timestamp=ARRIVED_MS - 1) if r.offset == 0 else r for r in world.payments]
+    world.orders = [r._replace(timestamp=ARRIVED_MS - 5000) if r.offset < 3 else r for r in world.orders]
+    world.payments = [r._replace(timestamp=ARRIVED_MS - 5000) if r.offset == 0 else r for r in world.payments]
     report = world.report()
     assert report.ok
     assert report.problems == []
@@ -186,14 +202,14 @@ def test_a_faultless_pipeline_passes_and_every_record_is_counted_once(world: Wor
 
 
 def test_missing_fact(world: World) -> None:
-    world.orders = [r._replace(timestamp=ARRIVED_MS - 1) if r.offset < 3 else r for r in world.orders]
-    world.payments = [r._replace(timestamp=ARRIVED_MS - 1) if r.offset == 0 else r for r in world.payments]
+    world.orders = [r._replace(timestamp=ARRIVED_MS - 5000) if r.offset < 3 else r for r in world.orders]
+    world.payments = [r._replace(timestamp=ARRIVED_MS - 5000) if r.offset == 0 else r for r in world.payments]
     world.documents[FACTS.name].clear()
     assert found(world.report()) == {("lost", FACTS.name): 1}
 
 
 def test_missing_unmatched_document(world: World) -> None:
-    world.orders = [r._replace(timestamp=ARRIVED_MS - 1) if r.offset < 3 else r for r in world.orders]
+    world.orders = [r._replace(timestamp=ARRIVED_MS - 5000) if r.offset < 3 else r for r in world.orders]
     world.documents[UNMATCHED.name].clear()
     assert found(world.report()) == {("lost", UNMATCHED.name): 1}
 
@@ -205,6 +221,24 @@ def test_events_that_may_have_been_late_may_be_missing_altogether(world: World) 
     report = world.report()
     assert report.ok
     assert report.total["late"] == 3
+
+
+@pytest.mark.parametrize("dropped", [Dropped(3), Dropped(0, 3), Dropped(2, 50)])
+def test_no_more_events_are_late_than_the_job_may_have_dropped(world: World, dropped: Dropped) -> None:
+    for documents in world.documents.values():
+        documents.clear()
+    world.dropped = dropped
+    report = world.report()
+    assert report.ok
+    assert any("because it was killed" in note for note in report.notes) == bool(dropped.unreported)
+
+
+@pytest.mark.parametrize("dropped", [Dropped(1), Dropped(0, 1)])
+def test_events_of_which_the_job_dropped_fewer_are_lost(world: World, dropped: Dropped) -> None:
+    for documents in world.documents.values():
+        documents.clear()
+    world.dropped = dropped
+    assert found(world.report()) == {("lost", "possibly late records"): 2}
 
 
 def test_an_unmatched_document_beside_a_fact(world: World) -> None:
@@ -310,12 +344,179 @@ def test_dead_letter_without_a_header(world: World, header: str) -> None:
 
 
 def test_a_dead_letter_of_a_record_that_retention_removed_is_noted_only(world: World) -> None:
-    world.beginnings = {ORDERS.topic: {0: 3}}
+    world.removed = {ORDERS.topic: {0: 3}}
     world.orders = world.orders[3:]
     world.letters.append(letter(2, b"x", "not_json"))
     report = world.report()
-    assert DEAD_LETTER_TOPIC not in {problem.where for problem in report.problems}
+    assert report.ok, report.problems
     assert f"{ORDERS.topic}: the first 3 offsets were removed by retention and could not be verified" in report.notes
+
+
+LATER, LAST = "2023-11-15T10:00:00Z", "2023-11-15T12:00:00Z"
+LATER_MS, LAST_MS = 1_700_042_400_000, 1_700_049_600_000
+
+
+@pytest.fixture
+def older(world: World) -> World:
+    """A world with older records, which a test may remove, and others of the day after."""
+    world.orders = [each._replace(timestamp=ARRIVED_MS - 5000) if each.offset < 3 else each for each in world.orders]
+    world.orders += [record(6, order("o4", LATER), LATER_MS), record(7, order("o5", LATER), LATER_MS)]
+    world.orders.append(record(8, order("o6", LAST), LAST_MS))
+    world.payments[0] = world.payments[0]._replace(timestamp=ARRIVED_MS - 5000)
+    world.payments += [record(2, payment("p4", LATER, "o4"), LATER_MS), record(3, payment("p6", LAST, "o9"), LAST_MS)]
+    times = {"order_date": DatetimeMS(LATER_MS), "created_at": DatetimeMS(LATER_MS)}
+    ids = {"_id": "o4|p4", "order_id": "o4", "payment_id": "p4"}
+    world.documents[FACTS.name].append({**world.fact, **ids, **times, "payment_date": DatetimeMS(LATER_MS)})
+    alone = world.documents[UNMATCHED.name][0]
+    recent = {"order_date": RECENT_MS, "created_at": RECENT_MS}
+    world.documents[UNMATCHED.name] += [
+        {**alone, "_id": "order|o3", "order_id": "o3", **recent},
+        {**alone, "_id": "order|o5", "order_id": "o5", **times},
+        {
+            "_id": "payment|p3",
+            "kind": "payment",
+            "payment_id": "p3",
+            "order_id": "o9",
+            "payment_date": RECENT_MS,
+            "created_at": RECENT_MS,
+            "amount": Int64(9),
+        },
+    ]
+    world.dropped = Dropped(0)
+    return world
+
+
+def remove(world: World, orders: int, payments: int) -> None:
+    """Removes the first records of both topics."""
+    world.orders, world.payments = world.orders[orders:], world.payments[payments:]
+    world.removed = {ORDERS.topic: {0: orders}, PAYMENTS.topic: {0: payments}}
+    world.letters = [each for each in world.letters if orders <= each.offset]
+
+
+@pytest.mark.parametrize(
+    ("orders", "payments", "facts", "unmatched"),
+    [(0, 0, 0, 0), (5, 1, 1, 1), (6, 2, 1, 3), (0, 1, 1, 0), (3, 0, 1, 1), (2, 0, 0, 1), (0, 2, 1, 1)],
+)
+def test_documents_of_removed_records_are_noted_only(
+    older: World, orders: int, payments: int, facts: int, unmatched: int
+) -> None:
+    remove(older, orders, payments)
+    report = older.report()
+    assert report.ok, report.problems
+    for collection, count in ((FACTS.name, facts), (UNMATCHED.name, unmatched)):
+        note = f"{collection}: {count} documents that may be of removed records could not be verified"
+        assert (note in report.notes) == bool(count)
+        assert any(each.startswith(collection) for each in report.notes) == bool(count)
+
+
+def test_removed_records_may_have_moved_the_watermark_further_than_those_that_are_left(world: World) -> None:
+    """No payment is left, and without one the watermark would not have closed the unmatched order's window."""
+    remove(world, 0, 2)
+    report = world.report()
+    assert report.ok, report.problems
+    assert report.watermark_ms == 0
+
+
+def dated(world: World, at_ms: int, **fields: Any) -> dict[str, Any]:
+    return {**world.fact, "order_date": DatetimeMS(at_ms), "payment_date": DatetimeMS(at_ms), **fields}
+
+
+def lose_fact(world: World) -> None:
+    del world.documents[FACTS.name][1]
+
+
+def lose_unmatched(world: World) -> None:
+    del world.documents[UNMATCHED.name][2]
+
+
+def invent_fact(world: World) -> None:
+    world.documents[FACTS.name].append(dated(world, LATER_MS, _id="o7|p7"))
+
+
+def invent_partner(world: World) -> None:
+    world.documents[FACTS.name].append(dated(world, LATER_MS, _id="o4|p7", order_id="o4"))
+
+
+def change_fact(world: World) -> None:
+    world.documents[FACTS.name][1]["order_amount"] = Int64(8)
+
+
+def copy_fact(world: World) -> None:
+    world.documents[FACTS.name].append({**world.documents[FACTS.name][1], "_id": "o4|p7"})
+
+
+@pytest.mark.parametrize(
+    ("fault", "kind", "where"),
+    [
+        (lose_fact, Kind.LOST, FACTS),
+        (lose_unmatched, Kind.LOST, UNMATCHED),
+        (invent_fact, Kind.INVENTED, FACTS),
+        (invent_partner, Kind.INVENTED, FACTS),
+        (change_fact, Kind.WRONG, FACTS),
+        (copy_fact, Kind.DOUBLED, FACTS),
+    ],
+)
+@pytest.mark.parametrize(("orders", "payments"), [(0, 0), (5, 1), (0, 1), (3, 0)])
+def test_where_the_topics_have_all_events_every_difference_counts(
+    older: World, fault: Callable[[World], None], kind: Kind, where: Any, orders: int, payments: int
+) -> None:
+    remove(older, orders, payments)
+    fault(older)
+    assert found(older.report()) == {(kind.value, where.name): 1}
+
+
+def test_a_document_that_names_only_events_that_are_there_is_compared(older: World) -> None:
+    remove(older, 2, 0)
+    alone = older.documents[UNMATCHED.name][0]
+    older.documents[UNMATCHED.name].append({**alone, "_id": "order|o1", "order_id": "o1"})
+    assert found(older.report()) == {("invented", UNMATCHED.name): 1}
+    older.documents[UNMATCHED.name].pop()
+    older.fact["order_amount"] = Int64(8)
+    assert found(older.report()) == {("wrong", FACTS.name): 1}
+
+
+@pytest.mark.parametrize("dropped", [2, 0])
+def test_removed_records_may_have_made_others_late_but_no_more_than_the_job_dropped(older: World, dropped: int) -> None:
+    remove(older, 2, 0)
+    del older.documents[FACTS.name][0]
+    older.dropped = Dropped(dropped)
+    report = older.report()
+    assert report.ok == bool(dropped)
+    assert report.count(Kind.LOST) == 2 - dropped
+
+
+def test_removed_records_have_moved_the_watermark_no_further_than_their_clocks(older: World) -> None:
+    """Those that arrived before the oldest one left are dated five minutes after it at most."""
+    remove(older, 5, 1)
+    lose_fact(older)
+    older.dropped = Dropped(2)
+    assert found(older.report()) == {("lost", FACTS.name): 1}
+
+
+def test_producers_clocks_say_nothing_about_removed_records(older: World) -> None:
+    remove(older, 5, 1)
+    older.orders = [each._replace(by_broker=False) for each in older.orders]
+    lose_unmatched(older)
+    invent_fact(older)
+    report = older.report()
+    assert report.ok, report.problems
+    assert any("producers date the records" in note for note in report.notes)
+    change_fact(older)
+    assert found(older.report()) == {("wrong", FACTS.name): 1}
+
+
+@pytest.mark.parametrize(("arrived_ms", "is_lost"), [(ARRIVED_MS - 1, False), (ARRIVED_MS, True)])
+def test_a_missing_dead_letter_may_have_been_removed_if_older_ones_are(
+    older: World, arrived_ms: int, is_lost: bool
+) -> None:
+    older.orders[3] = older.orders[3]._replace(timestamp=arrived_ms)
+    del older.letters[0]
+    assert found(older.report()) == {("lost", DEAD_LETTER_TOPIC): 1}
+    older.removed = {DEAD_LETTER_TOPIC: {3: 1}}
+    report = older.report()
+    assert report.ok != is_lost
+    note = f"{DEAD_LETTER_TOPIC}: 1 missing dead letters may have been removed by retention"
+    assert (note in report.notes) != is_lost
 
 
 def test_an_unknown_schema_of_a_stream_without_schemas(world: World) -> None:
@@ -330,13 +531,15 @@ def registered(world: World, monkeypatch: pytest.MonkeyPatch) -> World:
     monkeypatch.setattr("tests.unit.test_verify_compare.ORDERS", with_schemas)
     world.documents[UNMATCHED.name].clear()
     world.orders = [
-        each._replace(timestamp=ARRIVED_MS - 10 + each.offset, value=each.value and prefix_of(1) + each.value)
+        each._replace(
+            timestamp=ARRIVED_MS - 10_000 + 1000 * each.offset, value=each.value and prefix_of(1) + each.value
+        )
         for each in world.orders
     ]
-    world.payments = [each._replace(timestamp=ARRIVED_MS - 10 + 5 * each.offset) for each in world.payments]
+    world.payments = [each._replace(timestamp=ARRIVED_MS - 10_000 + 5000 * each.offset) for each in world.payments]
     errors = {1: "unknown_schema", 3: "not_json", 4: "empty_value"}
     world.letters = [letter_of(world.orders[offset], error) for offset, error in errors.items()]
-    world.dropped_as_late = 0
+    world.dropped = Dropped(0)
     return world
 
 
@@ -357,7 +560,7 @@ def test_no_other_event_may_be_missing(registered: World) -> None:
 
 def test_an_event_whose_schema_was_unknown_may_be_sent_again(registered: World) -> None:
     again = registered.orders[1]
-    registered.orders.append(again._replace(offset=6, timestamp=ARRIVED_MS - 6))
+    registered.orders.append(again._replace(offset=6, timestamp=ARRIVED_MS - 7000))
     assert found(registered.report()) == {("lost", UNMATCHED.name): 1}
 
 
@@ -383,7 +586,7 @@ def test_dead_letters_of_unknown_schemas_are_compared(registered: World) -> None
 
 
 def test_a_removed_record_whose_schema_was_unknown_is_not_counted(registered: World) -> None:
-    registered.beginnings = {ORDERS.topic: {0: 2}}
+    registered.removed = {ORDERS.topic: {0: 2}}
     registered.orders = registered.orders[2:]
     report = registered.report()
     assert report.ok, report.problems
@@ -506,6 +709,13 @@ def test_job_that_is_done() -> None:
     done = {"committed": {"t": {"0": 5, "1": 0}, "other": {"0": 1}}, "watermark": DatetimeMS(1000)}
     assert what_is_missing(done, ENDS, 1000) is None
     assert what_is_missing({**done, "watermark": None}, ENDS, 0) is None
+
+
+def test_the_newest_report_says_how_many_records_were_dropped_and_how_many_may_be() -> None:
+    reported = {"late_total": 4, "unreported": 7, "state_operators": 0}
+    reports = SimpleNamespace(find_one=lambda query: reported if query == {"_id": "mine"} else None)
+    database: Any = {JOB_COLLECTION: reports}
+    assert await_settled(database, "mine", {}, 0, deadline_s=0, problem=lambda: None) == Dropped(4, 7)
 
 
 def test_job_without_state_needs_no_watermark() -> None:

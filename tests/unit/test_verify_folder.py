@@ -17,6 +17,7 @@ from tandem.verify import verify as verify_module
 from tandem.verify.parallel.comparing import compare_part
 from tandem.verify.report import Report
 from tandem.verify.step_progress import Progress, counted
+from tandem.verify.totals import Dropped
 from tandem.verify.verify import verify
 from tests.parts import Here, InMemory, Stored
 from tests.unit.test_verify import EARLY, Database, Topics, order
@@ -52,7 +53,7 @@ def settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Settings:
     monkeypatch.setattr("tandem.verify.verify.TopicReader", topics.reader)
     monkeypatch.setattr("tandem.verify.mongo_documents.MongoClient", Database)
     monkeypatch.setattr("tandem.verify.verify.check_uncompacted", lambda *_: None)
-    monkeypatch.setattr("tandem.verify.verify.await_settled", lambda *_, **__: 0)
+    monkeypatch.setattr("tandem.verify.verify.await_settled", lambda *_, **__: Dropped(0))
     monkeypatch.setattr("tandem.verify.verify.KafkaAndMongo", lambda _: sources)
     return load("embedded").model_copy(update={"state_dir": tmp_path})
 
@@ -150,6 +151,26 @@ def test_few_records_need_no_process(settings: Settings, monkeypatch: pytest.Mon
     monkeypatch.setattr("tandem.verify.verify.Workers", workers)
     assert not verified(settings, parallel_from=2).ok
     assert not workers.folders
+
+
+@pytest.mark.parametrize(("documents", "parts"), [(1, []), (60_000, [0, 1, 2])])
+def test_many_documents_need_processes_and_parts_too(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch, documents: int, parts: list[int]
+) -> None:
+    """Those of records that Kafka has removed are still there."""
+    compared: list[int] = []
+
+    class Compared(Workers):
+        def each(self, function: Callable[..., Any], tasks: Iterable[tuple[Any, ...]]) -> Iterator[Any]:
+            tasks = list(tasks)
+            if function is compare_part:
+                compared.extend(task[2] for task in tasks)
+            yield from super().each(function, tasks)
+
+    monkeypatch.setattr("tandem.verify.verify.Workers", Compared(settings.home, None))
+    monkeypatch.setattr(Database, "estimated_document_count", lambda _: documents)
+    assert not verified(settings, parallel_from=100).ok
+    assert compared == parts
 
 
 def test_progress_is_reported_a_few_times_and_ends_with_all(monkeypatch: pytest.MonkeyPatch) -> None:

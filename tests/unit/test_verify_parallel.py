@@ -38,8 +38,8 @@ class DividedWorld(in_one.World):
                 list(topics),
                 DEAD_LETTER_TOPIC,
                 {"match_window_seconds": 1800},
-                beginnings=self.beginnings,
-                dropped_as_late=self.dropped_as_late,
+                coverage=self.coverage,
+                dropped=self.dropped,
                 unknown_then=frozenset(unknown_schema_keys(self.letters)),
             )
 

@@ -50,16 +50,27 @@ def test_late_is_up_to_and_including_the_watermark() -> None:
 
 
 def test_order_of_arrival_decides_and_equal_stamps_count_against_the_record() -> None:
-    both = (Arrival(5, "left", 60 * MINUTE, "a"), Arrival(5, "right", 60 * MINUTE, "b"))
+    both = (Arrival(5000, "left", 60 * MINUTE, "a"), Arrival(5000, "right", 60 * MINUTE, "b"))
     found = swept(
-        *both, Arrival(4, "left", 1, "before"), Arrival(5, "left", 1, "same"), Arrival(6, "left", 1, "behind")
+        *both, Arrival(4, "left", 1, "before"), Arrival(5000, "left", 1, "same"), Arrival(6000, "left", 1, "behind")
     )
     assert found.late == {("left", "same"), ("left", "behind")}
 
 
+def test_few_records_may_wait_for_a_second_while_the_job_reads_the_other_topic() -> None:
+    """So others that were appended meanwhile may pass them, but not those that were appended later."""
+    known = Arrival(0, "left", 60 * MINUTE, "a"), Arrival(0, "right", 50 * MINUTE, "b")
+    for at in (1_500, 2_000):
+        found = swept(*known, Arrival(1_000, "left", 50 * MINUTE, "waits"), Arrival(at, "right", 60 * MINUTE, "jump"))
+        assert found.late == {("left", "waits")}
+    for at in (2_001, 6_000):
+        found = swept(*known, Arrival(1_000, "left", 50 * MINUTE, "waits"), Arrival(at, "right", 60 * MINUTE, "jump"))
+        assert found.late == set()
+
+
 def test_a_late_repeat_does_not_make_its_event_late() -> None:
-    both = (Arrival(5, "left", 60 * MINUTE, "a"), Arrival(5, "right", 60 * MINUTE, "b"))
-    assert swept(*both, Arrival(9, "left", 1, "early"), Arrival(1, "left", 1, "early")).late == set()
+    both = (Arrival(5000, "left", 60 * MINUTE, "a"), Arrival(5000, "right", 60 * MINUTE, "b"))
+    assert swept(*both, Arrival(9000, "left", 1, "early"), Arrival(1, "left", 1, "early")).late == set()
 
 
 def test_never_falls() -> None:

@@ -12,7 +12,6 @@ from tandem.dashboard.mongo import Documents, milliseconds
 from tandem.dashboard.state import Batch, PipelineState
 from tandem.dashboard.telemetry.report_feed import ReportFeed
 from tandem.engine.declare.stream import PROGRESS_COLLECTION
-from tandem.verify.settle import newest_report
 
 _HISTORY = 120
 _AWAIT_MS = 500
@@ -49,7 +48,8 @@ class JobWatch(Watcher):
     def _catch_up(self) -> set[Any]:
         """Returns the ids of the reports of earlier batches."""
         reports = self._database[PROGRESS_COLLECTION]
-        newest = newest_report(reports, self._pipeline)
+        # A capped collection keeps the order of insertion.
+        newest = reports.find_one({"pipeline": self._pipeline}, sort=[("$natural", -1)])
         if newest is None:
             return set()
         batches = list(

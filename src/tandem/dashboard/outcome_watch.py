@@ -11,7 +11,7 @@ from tandem.dashboard.background import Watcher
 from tandem.dashboard.declaration import ShownPipeline
 from tandem.dashboard.mongo import Documents
 from tandem.dashboard.state import Account, PipelineState, committed
-from tandem.engine.declare.stream import PROGRESS_COLLECTION
+from tandem.engine.declare.stream import JOB_COLLECTION
 from tandem.verify.settle import newest_report
 
 # Counting takes longer as collections grow, so it may use at most this share of the time.
@@ -54,7 +54,7 @@ class OutcomeWatch(Watcher):
         leftovers = self._database[view.leftovers.name].count_documents({}) if view.leftovers else 0
         written = {stream.name: self._documents(stream.name, results) for stream in self._declaration.streams}
         # Read after the documents: a batch writes its documents before it commits.
-        report = newest_report(self._database[PROGRESS_COLLECTION], self._declaration.name)
+        report = newest_report(self._database[JOB_COLLECTION], self._declaration.name)
         late = int((report or {}).get("late_total") or 0)
         with self._state.lock:
             dead = dict(self._state.dead)

@@ -13,7 +13,7 @@ from kafka.errors import KafkaError
 from pymongo import MongoClient
 from pymongo.errors import PyMongoError
 
-from tandem.engine.declare.stream import BATCH_COLLECTION, PROGRESS_COLLECTION
+from tandem.engine.declare.stream import BATCH_COLLECTION, JOB_COLLECTION
 from tandem.errors import EnvironmentNotReadyError
 from tandem.kafka_python import reader
 from tandem.settings.connections import kafka_client, mongo_client
@@ -37,7 +37,7 @@ class ProgressReader:
         )
         aware = CodecOptions[dict[str, Any]](tz_aware=True, tzinfo=UTC)
         self._database = self._client[mongo.database]
-        self._collection = self._database.get_collection(PROGRESS_COLLECTION, codec_options=aware)
+        self._collection = self._database.get_collection(JOB_COLLECTION, codec_options=aware)
         self._pipeline = pipeline
 
     def answers(self) -> bool:

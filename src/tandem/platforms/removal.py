@@ -8,6 +8,7 @@ from tandem.catalog import PipelineLocation, declared_by
 from tandem.engine.declare.collection_set import name_beside
 from tandem.engine.declare.stream import (
     BATCH_COLLECTION,
+    JOB_COLLECTION,
     PROGRESS_COLLECTION,
     REPLAY_COLLECTION,
     SUPERSEDED_COLLECTION,
@@ -71,6 +72,7 @@ def remove_collections(mongo: MongoSettings, location: PipelineLocation, pipelin
         # Other pipelines may use the same database.
         about = {
             PROGRESS_COLLECTION: ("pipeline", [location.name]),
+            JOB_COLLECTION: ("pipeline", [location.name]),
             BATCH_COLLECTION: ("pipeline", [location.name]),
             REPLAY_COLLECTION: ("pipeline", [location.name]),
             SUPERSEDED_COLLECTION: ("collection", own),

@@ -10,6 +10,7 @@ from bson.datetime_ms import DatetimeMS
 from pymongo.collection import Collection
 
 from tandem.replay.equality import changed_fields, type_name
+from tandem.verify.bounds import Bounds
 
 _EXAMPLES = 5
 _VALUE_LENGTH = 60
@@ -23,37 +24,6 @@ OnlyOld = Callable[[str, str], None]
 
 def _ignored(_collection: str, _identity: str) -> None:
     pass
-
-
-@dataclass(frozen=True)
-class Bounds:
-    """The event times within which both sets should have the same documents.
-
-    Attributes:
-        fields: the documents' fields with event times.
-        since_ms: the first event time, in milliseconds since 1970; None for no limit.
-        until_ms: the last one; None for no limit.
-    """
-
-    fields: tuple[str, ...] = ()
-    since_ms: int | None = None
-    until_ms: int | None = None
-
-    def times_of(self, document: dict[str, Any]) -> list[int]:
-        """Returns a document's event times, in milliseconds since 1970."""
-        return [int(document[name]) for name in self.fields if isinstance(document.get(name), DatetimeMS)]
-
-    def excludes(self, times: list[int]) -> bool:
-        """Returns whether a document with these event times may be outside.
-
-        It may be if none is known.
-        """
-        if not times:
-            return self.since_ms is not None or self.until_ms is not None
-        return any(
-            (self.since_ms is not None and each < self.since_ms) or (self.until_ms is not None and each > self.until_ms)
-            for each in times
-        )
 
 
 @dataclass

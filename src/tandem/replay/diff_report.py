@@ -10,13 +10,12 @@ from pymongo.database import Database
 from rich.console import Console
 from rich.table import Table
 
-from tandem.catalog import Declaration, declared_by
-from tandem.engine.declare.collection import Collection
+from tandem.catalog import declared_by
 from tandem.engine.declare.collection_set import name_beside
-from tandem.engine.declare.field_type import DocumentType
 from tandem.engine.declare.replay_range import ReplayRange
-from tandem.replay.diff import Bounds, Difference, OnlyOld, difference, in_order
+from tandem.replay.diff import Difference, OnlyOld, difference, in_order
 from tandem.settings.model import Settings
+from tandem.verify.bounds import Bounds, event_times
 from tandem.verify.mongo_documents import AS_NUMBERS
 from tandem.verify.step_progress import OnProgress, Progress, counted
 
@@ -46,7 +45,7 @@ def differences(
     declared = declared_by(settings.location)
     for collection in declared.collections:
         bounds = Bounds(
-            fields=_event_times(declared, collection),
+            fields=event_times(declared, collection),
             since_ms=span.decided_ms,
             # Behind this, whether an event is unmatched was decided with more records.
             until_ms=watermark_ms - span.within_ms,
@@ -108,14 +107,6 @@ def lines(found: Difference, *, values: bool) -> Iterator[str]:
     for what, examples in (("old", found.old_examples), ("new", found.new_examples)):
         if examples:
             yield f"{found.collection}: only {what}, such as {', '.join(map(_short, examples))}"
-
-
-def _event_times(declared: Declaration, collection: Collection) -> tuple[str, ...]:
-    """Returns a collection's fields that are event times of streams or of the view."""
-    names = {stream.time_column for stream in declared.streams}
-    if declared.view:
-        names |= set(declared.view.event_times)
-    return tuple(name for name, kind in collection.fields.items() if name in names and kind is DocumentType.TIMESTAMP)
 
 
 def _short(identity: str) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from contextlib import ExitStack
 from dataclasses import replace
 from typing import Any
@@ -13,15 +13,16 @@ from tandem.catalog import declared_by
 from tandem.engine.declare.collection_set import name_beside
 from tandem.engine.declare.replay_range import ReplayRange
 from tandem.errors import TandemError
-from tandem.replay.undecided import undecided
 from tandem.settings.model import Settings
 from tandem.verify.compare import compare
+from tandem.verify.coverage import Coverage
 from tandem.verify.intake import Intake
 from tandem.verify.mongo_documents import AS_NUMBERS, MongoDocuments
-from tandem.verify.oracle import EventId, load_oracle
+from tandem.verify.oracle import load_oracle
 from tandem.verify.report import Report
 from tandem.verify.step_progress import OnProgress, Progress, counted, nothing
 from tandem.verify.topics import TopicReader
+from tandem.verify.totals import Dropped
 from tandem.verify.watermark import sweep
 
 
@@ -58,28 +59,24 @@ def verify_replayed(
             intake.take(counted(reader.read(starts, ends), advance))
     arrivals = (arrival for intake in intakes for arrival in intake.arrivals)
     reached = sweep(arrivals, [each.name for each in declared.streams], lateness_seconds=job.lateness_seconds)
-    early = frozenset() if span.decided_ms is None else _dated_before(intakes, span.decided_ms)
     stored = database.with_options(codec_options=AS_NUMBERS)
     own = [each.name for each in declared.collections]
     documents = MongoDocuments(stored, {name: name_beside(name, span.into) for name in own})
     oracle = load_oracle(settings.location)
     with progress.step("comparing", 1):
-        late = undecided(early, intakes, documents, oracle=oracle, collections=own, parameters=job.parameters)
         report = compare(
             intakes,
             documents,
             None,
-            replace(reached, late=late),
+            replace(reached, late=frozenset()),
             oracle=oracle,
             collections=own,
             dead_letter_topic=declared.dead_letter_topic,
             parameters=job.parameters,
-            # None was dropped. So this is no limit for those that count as late.
-            dropped_as_late=sum(intake.consumed for intake in intakes),
+            coverage=Coverage(decided_ms=span.decided_ms),
+            dropped=Dropped(0),
         )
     notes = [f"compared the collections with the suffix {span.into}; dead letters are not compared"]
-    if late:
-        notes.append(f"events that the range may not decide: {len(late)}; those without documents count as late")
     return replace(report, notes=[*notes, *report.notes])
 
 
@@ -97,12 +94,3 @@ def _check_there(reader: TopicReader, starts: Mapping[int, int], ends: Mapping[i
                 f"Kafka has removed records of {reader.topic} that the replay has read",
                 hint="replay a later range into other collections, and verify it soon afterwards",
             )
-
-
-def _dated_before(intakes: Iterable[Intake], ms: int) -> frozenset[EventId]:
-    return frozenset(
-        (intake.stream.name, identity)
-        for intake in intakes
-        for identity, fields in intake.accepted.items()
-        if fields[intake.stream.time_column] < ms * 1000
-    )

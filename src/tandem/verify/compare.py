@@ -9,13 +9,15 @@ from collections.abc import Iterable, Mapping, Sequence
 from itertools import chain
 from typing import Any
 
+from tandem.verify.coverage import Coverage
 from tandem.verify.dead_letters import compare_letters
-from tandem.verify.expected import Documents, OracleCall, combinations, compare_events
+from tandem.verify.expected import Documents, combinations, compare_events
 from tandem.verify.intake import Intake
-from tandem.verify.oracle import Oracle
+from tandem.verify.oracle import Oracle, division_of
+from tandem.verify.oracle_call import OracleCall
 from tandem.verify.report import Kind, Problems, RecordCounts, Report
 from tandem.verify.topics import TopicRecord
-from tandem.verify.totals import Totals, report_of
+from tandem.verify.totals import Dropped, Totals, report_of
 from tandem.verify.watermark import Watermark
 
 
@@ -29,8 +31,8 @@ def compare(
     collections: Sequence[str],
     dead_letter_topic: str,
     parameters: Mapping[str, Any],
-    beginnings: Mapping[str, Mapping[int, int]] | None = None,
-    dropped_as_late: int | None = None,
+    coverage: Coverage,
+    dropped: Dropped,
 ) -> Report:
     """Returns every record's outcome and every difference.
 
@@ -43,21 +45,24 @@ def compare(
         collections: the names of the collections that the pipeline writes.
         dead_letter_topic: the topic of ``letters``.
         parameters: the pipeline's parameters.
-        beginnings: the first available offset, by topic and partition; 0 where not given.
-        dropped_as_late: the number of records that the job dropped as late, repeats included; None if unknown. More
-            cannot be missing for that reason: the rest is lost.
+        coverage: what the records can say.
+        dropped: the number of records that the job dropped as late. More cannot be missing for that reason: the rest
+            is lost.
     """
     problems = Problems()
     # The job has written no document of these, but reconcile may have: as with late events.
     unprocessed = {(intake.stream.name, identity) for intake in intakes for identity in intake.unprocessed}
     most = [intake.most_contents for intake in intakes]
-    call = OracleCall(oracle.expect, collections, parameters, watermark.ms, combinations(most))
+    call = OracleCall(
+        oracle.expect, division_of(oracle), collections, parameters, watermark.ms, combinations(most), coverage
+    )
     found = compare_events(call, intakes, documents, watermark.late, unprocessed)
     for differences in found.differences.values():
         differences.add_to(problems)
     due = dict(chain.from_iterable((intake.dead | intake.unknown_then).items() for intake in intakes))
+    letters_removed = 0
     if letters is not None:
-        compare_letters(dead_letter_topic, letters, due, beginnings or {}, problems)
+        letters_removed = compare_letters(dead_letter_topic, letters, due, coverage, problems)
     for intake in intakes:
         for identity in intake.conflicting:
             problems.add(Kind.CONFLICTING, intake.stream.name, identity)
@@ -67,7 +72,10 @@ def compare(
             for intake in intakes
         },
         problems=problems,
-        late_unprocessed=found.late_unprocessed,
+        late_undropped=found.late_undropped,
+        undecided=found.undecided,
+        removed=found.removed,
+        letters_removed=letters_removed,
         unknown_then=sum(len(intake.unknown_then) for intake in intakes),
         most_contents=most,
         differ=any(found.differences.values()),
@@ -77,8 +85,8 @@ def compare(
         watermark_ms=watermark.ms,
         outcomes=tuple(oracle.OUTCOMES),
         dead_letter_topic=dead_letter_topic,
-        beginnings=beginnings or {},
-        dropped_as_late=dropped_as_late,
+        coverage=coverage,
+        dropped=dropped,
     )
 
 

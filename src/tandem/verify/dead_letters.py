@@ -6,6 +6,7 @@ import re
 from collections import Counter
 from collections.abc import Iterable, Mapping
 
+from tandem.verify.coverage import Coverage
 from tandem.verify.intake import Letter
 from tandem.verify.report import Kind, Problems
 from tandem.verify.topics import TopicRecord
@@ -18,16 +19,18 @@ def compare_letters(
     topic: str,
     letters: Iterable[TopicRecord],
     due: Mapping[bytes, Letter],
-    beginnings: Mapping[str, Mapping[int, int]],
+    coverage: Coverage,
     problems: Problems,
-) -> None:
+) -> int:
     """Adds the differences between dead letters and the expected ones.
+
+    Returns the number of missing ones that Kafka may have removed.
 
     Args:
         topic: the topic of the dead letters.
         letters: its records.
         due: the expected dead letters, by key.
-        beginnings: the first available offset, by topic and partition; 0 where not given.
+        coverage: what the records can say.
         problems: gets the differences.
     """
     seen: Counter[bytes] = Counter()
@@ -36,7 +39,7 @@ def compare_letters(
         expected = due.get(key)
         if expected is None:
             source, partition, offset = _place(key)
-            if offset >= beginnings.get(source, {}).get(partition, 0):
+            if offset >= coverage.beginnings.get(source, {}).get(partition, 0):
                 problems.add(Kind.INVENTED, topic, key.decode(errors="replace"))
             continue
         seen[key] += 1
@@ -50,8 +53,14 @@ def compare_letters(
         differing += ["value"] if letter.value != expected.value else []
         if differing:
             problems.add(Kind.WRONG, topic, key.decode(), ", ".join(differing))
+    removed = 0
     for key in due.keys() - seen.keys():
-        problems.add(Kind.LOST, topic, key.decode())
+        # A dead letter arrives after its record. So it is there if it has arrived after the oldest one left.
+        if coverage.letters_ms is not None and due[key].arrived_ms < coverage.letters_ms:
+            removed += 1
+        else:
+            problems.add(Kind.LOST, topic, key.decode())
+    return removed
 
 
 def _place(key: bytes) -> tuple[str, int, int]:

@@ -10,6 +10,7 @@ from bson.dbref import DBRef
 from bson.int64 import Int64
 
 from tandem.verify.oracle import Document
+from tandem.verify.removed import Removed
 from tandem.verify.report import Kind, Problems
 
 # A document without its ``_id``.
@@ -23,26 +24,38 @@ class CollectionDifferences:
         collection: its name.
         stored: the stored documents.
         expected: the expected documents, by ``_id``.
+        removed: decides which documents may be of removed records.
+
+    Attributes:
+        removed: the number of differences that are none, because such a document may be of removed records.
     """
 
-    def __init__(self, collection: str, stored: Iterable[Document], expected: Mapping[str, Document]) -> None:
-        self._collection = collection
+    def __init__(
+        self, collection: str, stored: Iterable[Document], expected: Mapping[str, Document], removed: Removed
+    ) -> None:
+        self._collection, self._removed = collection, removed
+        self.removed = 0
         # The differing fields of an expected document that exists, and the document.
         self._wrong: dict[str, tuple[Document, set[str]]] = {}
         self._unexpected: list[Document] = []
         self._missing = set(expected)
-        for document in stored:
-            must_be = _of_its_id(document, expected)
-            if must_be is None:
-                self._unexpected.append(document)
-                continue
-            self._missing.discard(must_be["_id"])
-            if fields := differing_fields(document, must_be):
-                self._wrong[must_be["_id"]] = document, fields
         # To recognise copies under another _id.
         self._contents: set[Content] = set()
-        if self._unexpected:
-            self._contents.update(map(content_of, expected.values()))
+        for document in stored:
+            must_be = _of_its_id(document, expected)
+            if must_be is not None:
+                self._missing.discard(must_be["_id"])
+                if fields := differing_fields(document, must_be):
+                    self._add_wrong(document, must_be["_id"], fields)
+                continue
+            self._contents = self._contents or set(map(content_of, expected.values()))
+            if removed.may_have_made(document) and not (
+                removed.is_dated(document) and content_of(document) in self._contents
+            ):
+                # Not kept: most documents may be of removed records.
+                self.removed += 1
+            else:
+                self._unexpected.append(document)
 
     def __bool__(self) -> bool:
         """Whether anything differs."""
@@ -65,9 +78,15 @@ class CollectionDifferences:
             if must_be is None:
                 self._unexpected.append(document)
             elif fields := differing_fields(document, must_be):
-                self._wrong[must_be["_id"]] = document, fields
+                self._add_wrong(document, must_be["_id"], fields)
         if self._unexpected:
             self._contents.update(content_of(document) for document in expected.values())
+
+    def _add_wrong(self, document: Document, identity: str, fields: set[str]) -> None:
+        if self._removed.may_have_changed(document):
+            self.removed += 1
+        else:
+            self._wrong[identity] = document, fields
 
     def add_to(self, problems: Problems) -> None:
         """Adds the differences from every expectation."""

@@ -6,7 +6,7 @@ Without I/O.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
+from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass
 from itertools import product
 from typing import Any, Protocol
@@ -14,12 +14,12 @@ from typing import Any, Protocol
 from tandem.verify.documents import CollectionDifferences
 from tandem.verify.events import Events
 from tandem.verify.oracle import Document, EventId, Expectation, Observed
+from tandem.verify.oracle_call import Numbers, OracleCall
+from tandem.verify.removed import Removed
+from tandem.verify.undecided import undecided
 
 # The most combinations of contents to try for events that were sent with different contents.
 MOST_COMBINATIONS = 1_000
-
-# The number of a content for each stream; 0 is the first content.
-Numbers = tuple[int, ...]
 
 
 class Documents(Protocol):
@@ -36,37 +36,26 @@ class Documents(Protocol):
 
 
 @dataclass(frozen=True)
-class OracleCall:
-    """What an oracle needs to know besides the events.
-
-    Attributes:
-        expect: the pipeline's oracle, as ``Oracle.expect``.
-        collections: the names of the collections that the pipeline writes.
-        parameters: the pipeline's parameters.
-        watermark_ms: the watermark that the records imply.
-        combinations: the result of ``combinations``.
-    """
-
-    expect: Callable[..., Expectation]
-    collections: Sequence[str]
-    parameters: Mapping[str, Any]
-    watermark_ms: int
-    combinations: Sequence[Numbers]
-
-
-@dataclass(frozen=True)
 class Comparison:
     """The comparison of events with documents.
 
     Attributes:
         outcomes: the number of events of each outcome, by stream.
-        late_unprocessed: the number of unprocessed events whose outcome is late.
+        late_undropped: the number of events whose outcome is late although the job has not dropped them: of the
+            unprocessed and the undecided ones.
+        undecided: the number of events whose documents may depend on events that were not read.
         differences: the differences of each collection.
     """
 
     outcomes: Mapping[str, Counter[str]]
-    late_unprocessed: int
+    late_undropped: int
+    undecided: int
     differences: Mapping[str, CollectionDifferences]
+
+    @property
+    def removed(self) -> Counter[str]:
+        """The number of documents that may be of removed records, by collection."""
+        return Counter({name: found.removed for name, found in self.differences.items()})
 
 
 def compare_events(
@@ -85,10 +74,17 @@ def compare_events(
         late: the events that may have been late.
         unprocessed: the events whose records were all rejected before their schema was known.
     """
-    expectations = expected(call, events, documents, late | unprocessed)
+    observed = ObservedDocuments(documents, call.collections)
+    unsure = undecided(call, events, observed)
+    expectations = expected(call, events, observed, late | unprocessed | unsure)
     first = next(expectations)
     differences = {
-        collection: CollectionDifferences(collection, documents.read(collection), first.documents.get(collection, {}))
+        collection: CollectionDifferences(
+            collection,
+            documents.read(collection),
+            first.documents.get(collection, {}),
+            Removed(collection, events, call.coverage, call.division, depends=bool(unsure)),
+        )
         for collection in call.collections
     }
     while any(differences.values()) and (other := next(expectations, None)):
@@ -98,11 +94,12 @@ def compare_events(
         each.stream.name: Counter(first.outcome[each.stream.name, identity] for identity in each.accepted)
         for each in events
     }
-    return Comparison(outcomes, sum(first.outcome[event] == "late" for event in unprocessed), differences)
+    undropped = sum(first.outcome[event] == "late" for event in unprocessed | unsure)
+    return Comparison(outcomes, undropped, len(unsure), differences)
 
 
 def expected(
-    call: OracleCall, events: Sequence[Events], documents: Documents, late: Set[EventId]
+    call: OracleCall, events: Sequence[Events], observed: Observed, late: Set[EventId]
 ) -> Iterator[Expectation]:
     """Yields what the oracle expects, once for each combination of contents.
 
@@ -112,7 +109,7 @@ def expected(
     A combination uses the content of the same number, or the last one, for all events of a stream. So for any contents
     of two events of two streams, one of the combinations has both.
     """
-    observed = ObservedDocuments(documents, call.collections)
+    watermark_ms = max(call.watermark_ms, call.coverage.passed_ms)
     tried = set()
     for combination in call.combinations:
         numbers = tuple(min(number, each.most_contents - 1) for number, each in zip(combination, events, strict=True))
@@ -123,7 +120,7 @@ def expected(
             each.stream.name: _of_number(number, each) if number else each.accepted
             for number, each in zip(numbers, events, strict=True)
         }
-        yield call.expect(accepted, watermark_ms=call.watermark_ms, late=late, observed=observed, **call.parameters)
+        yield call.expect(accepted, watermark_ms=watermark_ms, late=late, observed=observed, **call.parameters)
 
 
 def combinations(most_contents: Sequence[int]) -> list[Numbers]:

@@ -29,6 +29,11 @@ class Letter(NamedTuple):
     value: bytes | None
     headers: dict[str, str]
 
+    @property
+    def arrived_ms(self) -> int:
+        """When its record arrived, in milliseconds since 1970."""
+        return int(self.headers["source_timestamp"])
+
 
 class Intake(Events):
     """The records read of one stream.

@@ -12,9 +12,10 @@ from pymongo.collection import Collection
 from pymongo.database import Database
 from tenacity import Retrying, retry_if_result, stop_after_delay, wait_fixed
 
-from tandem.engine.declare.stream import PROGRESS_COLLECTION, STATE_OPERATORS
+from tandem.engine.declare.stream import JOB_COLLECTION, STATE_OPERATORS
 from tandem.errors import TandemError
 from tandem.verify.topics import Ends
+from tandem.verify.totals import Dropped
 
 _PAUSE_SECONDS = 0.5
 
@@ -31,12 +32,10 @@ def await_settled(
     *,
     deadline_s: float,
     problem: FindProblem,
-) -> int | None:
+) -> Dropped:
     """Waits for the job to process the records.
 
     Returns the number that it dropped as late.
-
-    None if the number is unknown, because the job was killed between a batch's commit and its report.
 
     Args:
         database: the pipeline's database.
@@ -54,7 +53,7 @@ def await_settled(
 
     def missing() -> str | None:
         nonlocal newest
-        newest = newest_report(database[PROGRESS_COLLECTION], pipeline)
+        newest = newest_report(database[JOB_COLLECTION], pipeline)
         left = what_is_missing(newest, ends, watermark_ms)
         if left and (wrong := problem()):
             raise TandemError(wrong, hint=RESUMES)
@@ -71,9 +70,7 @@ def await_settled(
             f"waited {deadline_s:.0f} s for the job to catch up: {last}",
             hint="check with `tandem status` that the job is running; `tandem logs` shows why not",
         )
-    if newest is None:
-        return 0
-    return None if newest["unreported"] else int(newest["late_total"])
+    return Dropped(0) if newest is None else Dropped(int(newest["late_total"]), int(newest["unreported"]))
 
 
 def what_is_missing(progress: Mapping[str, Any] | None, ends: Ends, watermark_ms: int) -> str | None:
@@ -110,5 +107,4 @@ def _ago(watermark_ms: int, reached: Any) -> str:
 
 def newest_report(reports: Collection[dict[str, Any]], pipeline: str) -> dict[str, Any] | None:
     """Returns the newest report of a pipeline's job; None if there is none."""
-    # A capped collection keeps the order of insertion.
-    return reports.find_one({"pipeline": pipeline}, sort=[("$natural", -1)])
+    return reports.find_one({"_id": pipeline})

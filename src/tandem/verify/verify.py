@@ -10,6 +10,7 @@ from contextlib import ExitStack, contextmanager
 from tandem.catalog import declared_by
 from tandem.errors import TandemError
 from tandem.settings.model import Settings
+from tandem.verify.coverage import coverage_of
 from tandem.verify.in_memory import InMemoryVerification
 from tandem.verify.intake import unknown_schema_keys
 from tandem.verify.mongo_documents import MongoDocuments, database_as_numbers
@@ -46,7 +47,8 @@ def verify(
         settle_deadline_s: how long the job may take to catch up with the records, in seconds.
         problem: returns why the job cannot catch up, if the platform knows.
         progress: is called a few times a second, with the current step, the number that is done, and the total.
-        parallel_from: the number of records from which worker processes verify them, if the oracle divides events.
+        parallel_from: the number of records or documents from which worker processes verify them, if the oracle divides
+            events.
 
     Raises:
         EnvironmentNotReadyError: Kafka or MongoDB does not answer.
@@ -95,8 +97,8 @@ class _Verification:
         self._topics = [stack.enter_context(TopicReader(settings.kafka, stream.topic)) for stream in streams]
         self._letters = stack.enter_context(TopicReader(settings.kafka, self._declared.dead_letter_topic))
         check_uncompacted(settings.kafka, [reader.topic for reader in (*self._topics, self._letters)])
-        self._beginnings = {reader.topic: reader.beginnings() for reader in (*self._topics, self._letters)}
-        self._read_to: Ends = {reader.topic: self._beginnings[reader.topic] for reader in self._topics}
+        self._coverage = coverage_of(self._declared, settings.job, self._topics, self._letters)
+        self._read_to: Ends = {reader.topic: self._coverage.beginnings[reader.topic] for reader in self._topics}
         self._records = self._new_records(parallel_from)
 
     def once(self, deadline_s: float, problem: FindProblem) -> tuple[Report, bool]:
@@ -106,13 +108,13 @@ class _Verification:
         if any(stream.format is not None for stream in self._declared.streams):
             # Which records the job rejected is known once it has committed them. They move no watermark.
             await_settled(self._database, pipeline, ends, 0, deadline_s=deadline_s, problem=problem)
-            letters = self._letters.read(self._beginnings[self._letters.topic], self._letters.ends())
+            letters = self._letters.read(self._coverage.beginnings[self._letters.topic], self._letters.ends())
             unknown_then = unknown_schema_keys(letters)
         self._records.take(self._read_to, ends, unknown_then)
         self._read_to = ends
         watermark_ms = self._records.watermark_ms()
         dropped = await_settled(self._database, pipeline, ends, watermark_ms, deadline_s=deadline_s, problem=problem)
-        report = self._records.report(self._letters.ends(), self._beginnings, dropped)
+        report = self._records.report(self._letters.ends(), dropped)
         return report, self._ends() != ends
 
     def _ends(self) -> Ends:
@@ -120,11 +122,21 @@ class _Verification:
 
     def _new_records(self, parallel_from: int) -> InMemoryVerification | ParallelVerification:
         settings = self._settings
-        count = sum(sum(ends.values()) - sum(self._read_to[topic].values()) for topic, ends in self._ends().items())
+        records = sum(sum(ends.values()) - sum(self._read_to[topic].values()) for topic, ends in self._ends().items())
+        # Kafka removes records, and their documents stay.
+        stored = (self._database[each.name].estimated_document_count() for each in self._declared.collections)
+        count = max(records, sum(stored))
         if count < parallel_from or division_of(self._oracle) is None:
             documents = MongoDocuments(self._database)
             return InMemoryVerification(
-                self._declared, self._oracle, settings, self._topics, self._letters, documents, self._progress
+                self._declared,
+                self._oracle,
+                settings,
+                self._topics,
+                self._letters,
+                documents,
+                self._coverage,
+                self._progress,
             )
         folder = self._stack.enter_context(temporary_folder(settings.home, count))
         workers = self._stack.enter_context(Workers())
@@ -137,5 +149,6 @@ class _Verification:
             sender=settings.sender,
             lateness_seconds=settings.job.lateness_seconds,
             parameters=settings.job.parameters,
+            coverage=self._coverage,
         )
         return ParallelVerification(work, workers, self._progress)

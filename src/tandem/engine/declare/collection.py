@@ -12,6 +12,7 @@ from tandem.engine.declare.kind import Array, Kind, Map, Record
 from tandem.engine.declare.kind import check_fields as check_kinds
 from tandem.engine.declare.stream import (
     BATCH_COLLECTION,
+    JOB_COLLECTION,
     PROGRESS_COLLECTION,
     REPLAY_COLLECTION,
     SUPERSEDED_COLLECTION,
@@ -20,7 +21,7 @@ from tandem.engine.declare.stream import (
 # The field that identifies a document. Every document has it, as a string, so no collection declares it.
 ID = "_id"
 # Collections of Tandem's own in a pipeline's database.
-_OWN = frozenset({PROGRESS_COLLECTION, BATCH_COLLECTION, REPLAY_COLLECTION, SUPERSEDED_COLLECTION})
+_OWN = frozenset({PROGRESS_COLLECTION, JOB_COLLECTION, BATCH_COLLECTION, REPLAY_COLLECTION, SUPERSEDED_COLLECTION})
 # The fields of each index, in order.
 Indexes = tuple[tuple[str, ...], ...]
 

@@ -31,8 +31,13 @@ from tandem.engine.declare.kind import Enum as EnumType
 from tandem.engine.declare.protobuf_schema import Protobuf
 from tandem.engine.declare.wire_format import JsonSchema
 
+# The job lets few records of a topic wait for more, while it may read those of other topics; but only this long.
+MOST_DELAY_MS = 1_000
+
 # The capped collection of the job's progress reports.
 PROGRESS_COLLECTION = "tandem_progress"
+# The newest report of each job. Others cannot evict it.
+JOB_COLLECTION = "tandem_jobs"
 # The reports' field with the number of the query's operators that keep state; None before the first batch.
 STATE_OPERATORS = "state_operators"
 # The reports of reconcile and replay, one document for each run in the cloud.

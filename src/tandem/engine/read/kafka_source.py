@@ -13,7 +13,7 @@ from tandem.engine.declare.field_name import quoted
 from tandem.engine.declare.job_config import JobConfig
 from tandem.engine.declare.pipeline import Pipeline
 from tandem.engine.declare.replay_range import ReplayRange
-from tandem.engine.declare.stream import Stream
+from tandem.engine.declare.stream import MOST_DELAY_MS, Stream
 from tandem.engine.read.mongo_source import looked_up
 from tandem.engine.read.parse import ASIDE, IS_CONTROL, parse
 from tandem.engine.read.reject import Reasons
@@ -28,10 +28,10 @@ STREAM_OPTIONS = {
     "failOnDataLoss": "true",
     # A consumer sends its next fetch between two batches. With the default, a batch would wait for its return.
     "kafka.fetch.max.wait.ms": "20",
-    # A batch of one record costs nearly as much as a batch of hundreds. So fewer records than this wait for more, up to
-    # a second. A steady load of a few hundred records a second never waits.
+    # A batch of one record costs nearly as much as a batch of hundreds. So fewer records of a topic than this wait
+    # for more, up to a second. A steady load of a few hundred records a second never waits.
     "minOffsetsPerTrigger": "50",
-    "maxTriggerDelay": "1s",
+    "maxTriggerDelay": f"{MOST_DELAY_MS}ms",
 }
 # A stream's metrics for each batch: the numbers of events, control records and rejected records, and the oldest and the
 # newest event time.

@@ -1,4 +1,4 @@
-"""Writes the job's progress to a capped MongoDB collection."""
+"""Writes the job's progress to MongoDB: all reports, and the newest one."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ from pyspark.sql.streaming.listener import QueryIdleEvent, StreamingQueryProgres
 
 from tandem.engine.declare.iso_time import iso_time
 from tandem.engine.declare.job_config import JobConfig
-from tandem.engine.declare.stream import PROGRESS_COLLECTION, STATE_OPERATORS
+from tandem.engine.declare.stream import JOB_COLLECTION, PROGRESS_COLLECTION, STATE_OPERATORS
 from tandem.engine.read.kafka_source import CONTROL, EVENTS, NEWEST, OLDEST, REJECTED
 from tandem.engine.run.attention import LATE_AT, REFUSED, SLOW_MS, batch_ms
 from tandem.engine.run.state_events import StateEvents
-from tandem.engine.spark.checkpoint import checkpoint_id, last_committed, planned
+from tandem.engine.spark.checkpoint import Offsets, checkpoint_id, last_committed, planned
 from tandem.engine.spark.job_log import Notice, values
 from tandem.engine.spark.jvm import describe
 from tandem.engine.spark.mongo_client import MongoCollection
@@ -36,9 +36,11 @@ SILENCE_S = 5.0
 _WAITING_S = 60.0
 # The field with the id that Spark gave the checkpoint.
 CHECKPOINT = "checkpoint"
+# The number of records in batches that no report has counted. Any of them may have been dropped as late.
+UNREPORTED = "unreported"
 # The fields that the next driver on the same checkpoint continues.
 CARRIED = (
-    *(CHECKPOINT, "batch", "input_rows_total", "late_total", LATE_AT, "unreported", "watermark", "committed"),
+    *(CHECKPOINT, "batch", "input_rows_total", "late_total", LATE_AT, UNREPORTED, "watermark", "committed"),
     *("streams", "state_events", STATE_OPERATORS),
 )
 # The errors of a damaged checkpoint. They are ignored here, because the query fails with a clear message.
@@ -68,7 +70,8 @@ class ProgressReporter:
 
     def __init__(self, spark: SparkSession, config: JobConfig, waiting: StateEvents, times_read: int = 1) -> None:
         self._waiting = waiting
-        self._collection = MongoCollection(spark, config, PROGRESS_COLLECTION)
+        self._reports = MongoCollection(spark, config, PROGRESS_COLLECTION)
+        self._newest = MongoCollection(spark, config, JOB_COLLECTION)
         self._times_read = times_read
         self._fixed = {
             "pipeline": config.pipeline,
@@ -91,7 +94,7 @@ class ProgressReporter:
             "late_total": 0,
             "dead_letters": 0,
             LATE_AT: None,
-            "unreported": 0,
+            UNREPORTED: 0,
             "watermark": None,
             "committed": {},
             "durations_ms": {},
@@ -113,29 +116,29 @@ class ProgressReporter:
         A new checkpoint starts at zero.
 
         The previous driver may have died between a batch's commit and its report. The totals lack that batch, and
-        ``unreported`` counts it. Its offsets and watermark come from the checkpoint. Without them, the job would seem
-        to lag until the next batch, which may never come.
+        ``UNREPORTED`` counts its records. Its offsets and watermark come from the checkpoint. Without them, the job
+        would seem to lag until the next batch, which may never come.
         """
         # Read on a new checkpoint, too: the job must stop here if MongoDB refuses it.
-        document = newest_progress(self._collection, config.pipeline)
+        document = newest_progress(spark, config)
         committed = last_committed(spark, config)
         if committed is None:
             return
         with suppress(*_DAMAGED):
             if document is not None and document.get(CHECKPOINT) == checkpoint_id(spark, config):
                 self._last |= {field: document[field] for field in CARRIED if field in document}
-        unreported = max(0, committed - (-1 if self._last["batch"] is None else self._last["batch"]))
-        self._last["unreported"] += unreported
-        if unreported:
+        is_unreported = committed > (-1 if self._last["batch"] is None else self._last["batch"])
+        if is_unreported:
             with suppress(*_DAMAGED):
                 plan = planned(spark, config, committed)
                 watermark = datetime.fromtimestamp(plan.watermark_ms / 1000, UTC)
+                self._last[UNREPORTED] += _records_between(self._last["committed"], plan.offsets)
                 self._last.update(committed=plan.offsets, watermark=_date(watermark))
         newest_ms = {name: stream[NEWEST] for name, stream in self._last["streams"].items()}
         self.newest_ms = {name: newest for name, newest in newest_ms.items() if newest is not None}
         if date := self._last["watermark"]:
             self.watermark_ms = milliseconds_of(date["$date"])
-        self._restore_waiting(config, is_unreported=unreported > 0)
+        self._restore_waiting(config, is_unreported=is_unreported)
 
     def _restore_waiting(self, config: JobConfig, *, is_unreported: bool) -> None:
         # No accepted event is newer.
@@ -163,7 +166,8 @@ class ProgressReporter:
             awaited.daemon = True
             awaited.start()
             try:
-                self._collection.insert(document)
+                self._reports.insert(document)
+                self._newest.put({"_id": self._fixed["pipeline"], **document})
                 written = True
             except Exception as error:  # the next report may get through, and the job continues
                 _log.warning("progress not written: %s", type(error).__name__)
@@ -260,13 +264,22 @@ class ProgressReporter:
         return streams
 
 
-def newest_progress(collection: MongoCollection, pipeline: str) -> dict[str, Any] | None:
-    """Returns the newest progress document of a pipeline."""
-    return collection.newest({"pipeline": pipeline})
+def newest_progress(spark: SparkSession, config: JobConfig) -> dict[str, Any] | None:
+    """Returns the newest progress document of a pipeline; None if there is none."""
+    found = MongoCollection(spark, config, JOB_COLLECTION).with_ids([config.pipeline])
+    return found[0] if found else None
 
 
-def _offsets(progress: StreamingQueryProgress) -> dict[str, dict[str, int]]:
-    committed: dict[str, dict[str, int]] = {}
+def _records_between(before: Offsets, after: Offsets) -> int:
+    return sum(
+        max(0, end - before.get(topic, {}).get(partition, 0))
+        for topic, ends in after.items()
+        for partition, end in ends.items()
+    )
+
+
+def _offsets(progress: StreamingQueryProgress) -> Offsets:
+    committed: Offsets = {}
     for source in progress.sources:
         if source.endOffset:
             committed |= json.loads(source.endOffset)

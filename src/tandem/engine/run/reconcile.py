@@ -15,12 +15,12 @@ from pyspark.sql import SparkSession
 
 from tandem.engine.declare.job_config import JobConfig
 from tandem.engine.declare.pipeline import Pipeline
-from tandem.engine.declare.stream import PROGRESS_COLLECTION
 from tandem.engine.read.kafka_source import as_batch
 from tandem.engine.run.final_windows import complete_since, final_windows
 from tandem.engine.run.job_progress import newest_progress
 from tandem.engine.run.stored_documents import StoredDocuments
-from tandem.engine.spark.mongo_client import MongoCollection
+from tandem.engine.spark.checkpoint import last_committed
+from tandem.engine.spark.failure import CannotGoOnError
 from tandem.engine.write.document_schema import documents_of
 
 
@@ -34,9 +34,17 @@ def reconcile(spark: SparkSession, pipeline: Pipeline, config: JobConfig) -> dic
     Returns:
         ``compared``, ``inserted``, ``replaced`` and ``removed``: numbers of documents by collection; empty if the job
         has not committed a batch. ``seconds``: the duration.
+
+    Raises:
+        CannotGoOnError: the job has committed batches, but MongoDB has no report of it.
     """
     began = time.monotonic()
-    progress = newest_progress(MongoCollection(spark, config, PROGRESS_COLLECTION), pipeline.name)
+    progress = newest_progress(spark, config)
+    if progress is None and last_committed(spark, config) is not None:
+        raise CannotGoOnError(
+            "the job has committed batches, but MongoDB has no report of it; let the job report by starting it, and "
+            "reconcile again"
+        )
     report: dict[str, Any] = {"compared": {}, "inserted": {}, "replaced": {}, "removed": {}}
     if progress is not None and progress["committed"] and progress["watermark"]:
         watermark = datetime.fromisoformat(progress["watermark"]["$date"])

@@ -19,7 +19,6 @@ from tandem.engine.declare.field_name import quoted
 from tandem.engine.declare.job_config import JobConfig
 from tandem.engine.declare.pipeline import Pipeline
 from tandem.engine.declare.replay_range import ReplayRange
-from tandem.engine.declare.stream import PROGRESS_COLLECTION
 from tandem.engine.read.decided import DECIDED, with_limits
 from tandem.engine.read.kafka_source import CONTROL, EVENTS, NEWEST, REJECTED, events_in, parsed_in, transformed
 from tandem.engine.read.parse import ASIDE, IS_CONTROL
@@ -28,7 +27,6 @@ from tandem.engine.run.job_progress import newest_progress
 from tandem.engine.run.replay_record import ReplayRecord
 from tandem.engine.run.stored_documents import StoredDocuments
 from tandem.engine.spark.failure import CannotGoOnError
-from tandem.engine.spark.mongo_client import MongoCollection
 from tandem.engine.write.document_schema import documents_of
 
 
@@ -158,6 +156,6 @@ def _watermark_of_job(spark: SparkSession, config: JobConfig, span: ReplayRange)
     """Returns the watermark of the job that writes the same collections, or None."""
     if span.into:
         return None
-    progress = newest_progress(MongoCollection(spark, config, PROGRESS_COLLECTION), config.pipeline)
+    progress = newest_progress(spark, config)
     reached = progress and progress["watermark"]
     return datetime.fromisoformat(reached["$date"]) if reached else None

@@ -14,6 +14,8 @@ from tandem.engine.spark.file_system import exists, local_path, read_text
 # Lines of Spark's file of a batch's offsets: a version, a line about the whole batch at this index, then a line for
 # each source, or this text for a source that had no records yet.
 _ABOUT, _NOTHING = 1, "-"
+# The next offset to read, by topic and partition.
+Offsets = dict[str, dict[str, int]]
 
 
 def last_committed(spark: SparkSession, config: JobConfig) -> int | None:
@@ -80,7 +82,7 @@ class Planned(NamedTuple):
         spark: the Spark settings that the checkpoint's first start has fixed, such as the format of the state.
     """
 
-    offsets: dict[str, dict[str, int]]
+    offsets: Offsets
     watermark_ms: int
     at_ms: int
     spark: dict[str, str]
@@ -94,7 +96,7 @@ def planned(spark: SparkSession, config: JobConfig, batch_id: int) -> Planned:
         ValueError, LookupError: its file is damaged.
     """
     lines = read_text(spark, f"{config.checkpoint}/offsets/{batch_id}").splitlines()
-    offsets: dict[str, dict[str, int]] = {}
+    offsets: Offsets = {}
     for line in lines[_ABOUT + 1 :]:
         if line != _NOTHING:
             offsets |= json.loads(line)

@@ -69,11 +69,6 @@ class MongoCollection:
         options = self._jvm.com.mongodb.client.model.ReplaceOptions().upsert(True)
         self._collection.replaceOne(self._bson({"_id": document["_id"]}), self._bson(document), options)
 
-    def newest(self, query: Mapping[str, Any]) -> Document | None:
-        """Returns the newest matching document of a capped collection."""
-        document = self._collection.find(self._bson(query)).sort(self._bson({"$natural": -1})).first()
-        return None if document is None else dict(json.loads(document.toJson()))
-
     def presence_of(self, query: Mapping[str, Any]) -> Callable[[], bool]:
         """Returns a function that returns whether a document matches now.
 

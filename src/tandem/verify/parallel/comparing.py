@@ -13,10 +13,11 @@ from bson import decode
 from tandem.errors import TandemError
 from tandem.verify.dead_letters import compare_letters
 from tandem.verify.events import Events
-from tandem.verify.expected import Numbers, OracleCall, compare_events
+from tandem.verify.expected import compare_events
 from tandem.verify.intake import Letter
 from tandem.verify.mongo_documents import AS_NUMBERS
 from tandem.verify.oracle import Document, EventId, Expectation
+from tandem.verify.oracle_call import Numbers, OracleCall
 from tandem.verify.parallel.grouping import DOCUMENTS, EVENTS, Arrived
 from tandem.verify.parallel.spill import Spill, part_of, rows_of
 from tandem.verify.parallel.work import Rows, Work
@@ -30,13 +31,17 @@ class Compared:
 
     Attributes:
         outcomes: the number of events of each outcome, by stream.
-        late_unprocessed: the number of unprocessed events whose outcome is late.
+        late_undropped: the number of events whose outcome is late although the job has not dropped them.
+        undecided: the number of events whose documents may depend on events that were not read.
+        removed: the number of documents that may be of removed records, by collection.
         problems: the differences. A copy of a document that another part expects is ``invented``.
         differ: whether documents differ.
     """
 
     outcomes: Mapping[str, Counter[str]]
-    late_unprocessed: int
+    late_undropped: int
+    undecided: int
+    removed: Counter[str]
     problems: list[Problem]
     differ: bool
 
@@ -85,22 +90,24 @@ def compare_part(
     documents: dict[str, list[dict[str, Any]]] = {name: [] for name in work.collections}
     for _, number, encoded in _unlinked(work, work.rows(kind), DOCUMENTS, part, linked):
         documents[work.collections[number]].append(decode(encoded, AS_NUMBERS))
-    call = OracleCall(_checked(work), work.collections, work.parameters, watermark_ms, combinations)
+    call = OracleCall(
+        _checked(work), work.division, work.collections, work.parameters, watermark_ms, combinations, work.coverage
+    )
     found = compare_events(call, list(events.values()), _PartDocuments(documents), late, unprocessed)
     problems = Problems()
     for differences in found.differences.values():
         differences.add_to(problems)
     differ = any(found.differences.values())
-    return Compared(found.outcomes, found.late_unprocessed, problems.all(), differ)
+    return Compared(found.outcomes, found.late_undropped, found.undecided, found.removed, problems.all(), differ)
 
 
-def compare_letters_of(work: Work, part: int, beginnings: Mapping[str, Mapping[int, int]]) -> list[Problem]:
-    """Returns the differences of the dead letters in a part."""
+def compare_letters_of(work: Work, part: int) -> tuple[list[Problem], int]:
+    """Returns the differences of a part's dead letters; see ``compare_letters``."""
     problems = Problems()
     due = {key: Letter(*letter) for key, letter in rows_of(work.rows(Rows.DUE), part)}
     letters = (TopicRecord(*letter) for letter in rows_of(work.rows(Rows.LETTERS), part))
-    compare_letters(work.declared.dead_letter_topic, letters, due, beginnings, problems)
-    return problems.all()
+    removed = compare_letters(work.declared.dead_letter_topic, letters, due, work.coverage, problems)
+    return problems.all(), removed
 
 
 def _unlinked(work: Work, folder: Path, what: str, part: int, linked: Mapping[str, str]) -> Iterator[Any]:

@@ -15,6 +15,7 @@ from tandem.verify.parallel.steps import Watermarks
 from tandem.verify.parallel.work import Rows, Work
 from tandem.verify.reference import Fields
 from tandem.verify.report import Kind, Problem, Problems
+from tandem.verify.watermark import read_by
 
 
 class Arrived(IntEnum):
@@ -76,7 +77,7 @@ def group(work: Work, part: int) -> Grouped:
             if len(different := frozenset(possible)) > 1:
                 linked.add(different)
             keys[event] = key = possible[0]
-            row: GroupedEvent = (key, event, contents, _arrived(first, watermarks))
+            row: GroupedEvent = (key, event, contents, _arrived(first, watermarks, work.coverage.passed_ms))
             grouped.add(part_of(key, work.parts), row)
         for named, collection, encoded in rows_of(work.rows(Rows.STORED), part):
             of = keys.get(named)
@@ -111,8 +112,9 @@ def representatives(linked: Iterable[frozenset[str]]) -> dict[str, str]:
     return {key: top(key) for key in list(above)}
 
 
-def _arrived(first: First | None, watermarks: Watermarks) -> Arrived:
+def _arrived(first: First | None, watermarks: Watermarks, passed_ms: int) -> Arrived:
     if first is None:
         return Arrived.UNPROCESSED
     at, time = first
-    return Arrived.LATE if time <= watermarks.at(at) * 1000 else Arrived.IN_TIME
+    met = max(passed_ms, watermarks.at(None if at is None else read_by(at)))
+    return Arrived.LATE if time <= met * 1000 else Arrived.IN_TIME

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import shutil
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable, Iterator, Sequence, Set
 from typing import TypeVar, TypeVarTuple, Unpack
 
-from tandem.verify.expected import Numbers, combinations
+from tandem.verify.expected import combinations
+from tandem.verify.oracle_call import Numbers
 from tandem.verify.parallel.comparing import Compared, compare_letters_of, compare_part
 from tandem.verify.parallel.grouping import Grouped, group, representatives
 from tandem.verify.parallel.reading import Chunk, Read, chunks, read_documents, read_letters, read_records
@@ -18,7 +19,7 @@ from tandem.verify.parallel.workers import Workers
 from tandem.verify.report import Problems, RecordCounts, Report
 from tandem.verify.step_progress import Progress, counted
 from tandem.verify.topics import Ends, Offsets
-from tandem.verify.totals import Totals, report_of
+from tandem.verify.totals import Dropped, Totals, report_of
 
 Arguments = TypeVarTuple("Arguments")
 Result = TypeVar("Result")
@@ -64,20 +65,21 @@ class ParallelVerification:
         )
         return self._watermark_ms
 
-    def report(self, ends: Offsets, beginnings: Ends, dropped_as_late: int | None) -> Report:
+    def report(self, ends: Offsets, dropped: Dropped) -> Report:
         """Returns the comparison; see ``compare.compare``.
 
         Args:
             ends: the offset after the last dead letter in each partition.
-            beginnings: the first available offset, by topic and partition.
-            dropped_as_late: the number of records that the job dropped as late; None if unknown.
+            dropped: the number of records that the job dropped as late.
         """
         work, problems = self._work, Problems()
-        self._read_stored(beginnings[work.declared.dead_letter_topic], ends)
+        self._read_stored(work.coverage.beginnings[work.declared.dead_letter_topic], ends)
         parts = range(work.parts)
         grouped = list(self._each("grouping", group, [(work, part) for part in parts]))
-        for found in self._each("dead letters", compare_letters_of, [(work, part, beginnings) for part in parts]):
+        letters_removed = 0
+        for found, removed in self._each("dead letters", compare_letters_of, [(work, part) for part in parts]):
             problems.merge(found)
+            letters_removed += removed
         most = [max(numbers) for numbers in zip(*(found.most_contents for found in grouped), strict=True)]
         compared = self._compared(grouped, combinations(most))
         for found_part in compared:
@@ -87,7 +89,10 @@ class ParallelVerification:
         totals = Totals(
             self._streams(grouped, compared),
             problems,
-            late_unprocessed=sum(each.late_unprocessed for each in compared),
+            late_undropped=sum(each.late_undropped for each in compared),
+            undecided=sum(each.undecided for each in compared),
+            removed=sum((each.removed for each in compared), Counter[str]()),
+            letters_removed=letters_removed,
             unknown_then=sum(each.unknown_then for each in self._read),
             most_contents=most,
             differ=any(each.differ for each in compared),
@@ -97,8 +102,8 @@ class ParallelVerification:
             watermark_ms=self._watermark_ms,
             outcomes=tuple(work.oracle.OUTCOMES),
             dead_letter_topic=work.declared.dead_letter_topic,
-            beginnings=beginnings,
-            dropped_as_late=dropped_as_late,
+            coverage=work.coverage,
+            dropped=dropped,
         )
 
     def _read_stored(self, starts: Offsets, ends: Offsets) -> None:

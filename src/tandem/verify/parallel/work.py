@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, cast
 
 from tandem.catalog import Declaration, PipelineLocation, declared_by
+from tandem.verify.coverage import Coverage
 from tandem.verify.oracle import Division, Oracle, division_of, load_oracle
 from tandem.verify.parallel.worker_sources import Sources
 
@@ -47,6 +48,7 @@ class Work:
         sender: the job whose control records move the watermark.
         lateness_seconds: the pipeline's lateness.
         parameters: the pipeline's parameters.
+        coverage: what the records can say.
         chunk: the number of records that a worker reads from Kafka in one task.
         kept: the number of records that it keeps in memory.
     """
@@ -59,6 +61,7 @@ class Work:
     sender: str
     lateness_seconds: int
     parameters: Mapping[str, Any]
+    coverage: Coverage
     chunk: int = 200_000
     kept: int = 50_000
 
