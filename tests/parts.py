@@ -1,4 +1,4 @@
-"""Runs the parallel verification on records and documents in memory, without processes or with them."""
+"""Runs the verification on records and documents in memory."""
 
 from __future__ import annotations
 
@@ -13,10 +13,13 @@ from bson import encode
 
 from tandem.catalog import PipelineLocation
 from tandem.verify.coverage import Coverage
+from tandem.verify.documents import CollectionDifferences
 from tandem.verify.mongo_documents import Range
+from tandem.verify.oracle import Document
 from tandem.verify.parallel.parallel_verification import ParallelVerification
 from tandem.verify.parallel.work import Work
 from tandem.verify.parallel.worker_sources import EncodedDocuments
+from tandem.verify.removed import Removed
 from tandem.verify.report import Report
 from tandem.verify.step_progress import OnProgress, Progress, nothing
 from tandem.verify.topics import Offsets, TopicRecord
@@ -105,6 +108,11 @@ class Topic:
 
     def read(self, start: Mapping[int, int], end: Mapping[int, int]) -> Iterator[TopicRecord]:
         return (each for each in self.records if start.get(each.partition, end[each.partition]) <= each.offset)
+
+
+def differences(stored: Iterable[Document], expected: Mapping[str, Document]) -> CollectionDifferences:
+    """Returns the differences of a collection, if no record was removed."""
+    return CollectionDifferences("c", stored, expected, Removed("c", (), ALL, None, depends=False))
 
 
 def in_order(letters: Iterable[TopicRecord]) -> list[TopicRecord]:

@@ -17,11 +17,11 @@ from tandem.engine.read.parse import ASIDE, parse
 from tandem.engine.read.typed_values import scalar
 from tandem.engine.write.document_schema import documents_of
 from tandem.pipeline import FieldType, Pipeline, RecordPart
-from tandem.verify.documents import CollectionDifferences
 from tandem.verify.intake import Intake
 from tandem.verify.reference import Accepted
 from tandem.verify.topics import TopicRecord
 from tests.debezium import DELETE, INSERT, KEY, RECORDS, wrapped, write_pipeline
+from tests.parts import differences
 from tests.spark.answers import SKEW, Item, engine_answers, reference_answers, same
 from tests.spark.records import ARRIVED, kafka_rows
 from tests.spark.test_stored import written
@@ -64,7 +64,7 @@ def test_the_documents_are_those_of_the_oracle(
     made = written(spark, documents.dropDuplicates(["_id"]), as_text=False)
     wanted = expected(location, pipeline)
     assert len(wanted) == 5
-    assert not CollectionDifferences("order_changes", made, wanted), (made, wanted)
+    assert not differences(made, wanted), (made, wanted)
 
 
 def test_a_tombstone_leaves_no_row(spark: SparkSession, pipeline: Pipeline) -> None:

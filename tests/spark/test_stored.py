@@ -18,8 +18,8 @@ from tandem.engine.spark.dates import as_json, has_days_or_nested
 from tandem.pipeline import FieldType, Stream
 from tandem.testing import document_id as expected_id
 from tandem.testing import stored
-from tandem.verify.documents import CollectionDifferences
 from tandem.verify.reference import Accepted
+from tests.parts import differences
 from tests.spark.answers import SKEW, reference_answers
 from tests.spark.records import kafka_rows
 
@@ -103,5 +103,5 @@ def test_documents_are_as_expected(spark: SparkSession, stream: Stream, as_text:
         found = expected_id(*(fields[name] for name in ("id", "large", "flag", "price")))
         expected[found] = {"_id": found, **stored(stream, fields)}
     made = written(spark, documents, as_text=as_text)
-    assert not CollectionDifferences("c", made, expected), (made, expected)
+    assert not differences(made, expected), (made, expected)
     assert {type(each["small"]) for each in made} == {int}

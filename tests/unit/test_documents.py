@@ -11,7 +11,7 @@ from bson.dbref import DBRef
 from bson.decimal128 import Decimal128
 from bson.int64 import Int64
 
-from tandem.verify.documents import CollectionDifferences
+from tests.parts import differences
 
 EXPECTED: dict[str, Any] = {
     "_id": "a",
@@ -23,7 +23,7 @@ STORED: dict[str, Any] = {name: value for name, value in EXPECTED.items() if nam
 
 
 def differs(**changes: Any) -> bool:
-    return bool(CollectionDifferences("c", [{**STORED, **changes}], {"a": EXPECTED}))
+    return bool(differences([{**STORED, **changes}], {"a": EXPECTED}))
 
 
 REFERENCES: list[dict[str, Any]] = [
@@ -37,9 +37,9 @@ def test_what_looks_like_a_reference_is_a_document(inner: dict[str, Any]) -> Non
     expected = {"a": {"_id": "a", "inner": inner, "items": [inner]}}
     stored: dict[str, Any] = bson.decode(bson.encode(expected["a"]))
     assert isinstance(stored["inner"], DBRef)
-    assert not CollectionDifferences("c", [stored], expected)
-    assert CollectionDifferences("c", [{**stored, "inner": DBRef("x", 2)}], expected)
-    assert CollectionDifferences("c", [stored], {"a": {**expected["a"], "inner": "x"}})
+    assert not differences([stored], expected)
+    assert differences([{**stored, "inner": DBRef("x", 2)}], expected)
+    assert differences([stored], {"a": {**expected["a"], "inner": "x"}})
 
 
 def items(**changes: Any) -> list[Any]:
@@ -75,7 +75,7 @@ def test_differences_inside_of_something_count(changes: dict[str, Any]) -> None:
 
 def test_a_value_that_is_no_number_equals_itself_only() -> None:
     expected = {"a": {"_id": "a", "ratio": float("nan")}}
-    assert not CollectionDifferences("c", [{"_id": "a", "ratio": float("nan")}], expected)
+    assert not differences([{"_id": "a", "ratio": float("nan")}], expected)
     for other in (0.0, None, Decimal128("NaN")):
-        assert CollectionDifferences("c", [{"_id": "a", "ratio": other}], expected)
-    assert CollectionDifferences("c", [{"_id": "a", "ratio": float("nan")}], {"a": {"_id": "a", "ratio": 0.0}})
+        assert differences([{"_id": "a", "ratio": other}], expected)
+    assert differences([{"_id": "a", "ratio": float("nan")}], {"a": {"_id": "a", "ratio": 0.0}})

@@ -30,7 +30,7 @@ from tandem.verify.parallel.steps import Watermarks, merge_steps, write_steps
 from tandem.verify.parallel.work import Rows
 from tandem.verify.report import Report
 from tandem.verify.topics import TopicRecord
-from tandem.verify.watermark import Arrival, sweep
+from tandem.verify.watermark import Arrival, read_by, sweep
 from tests.parts import SENDER, InMemory, Stored, report_in_parts
 
 ORDERS_PAYMENTS = find("orders_payments", Path("pipelines"))
@@ -197,7 +197,8 @@ def test_a_copy_of_a_document_of_another_part_is_invented(two_orders: tuple[str,
 @pytest.mark.parametrize("sender", [SENDER, "mart/another"])
 def test_only_control_records_of_the_job_move_the_watermark(sender: str) -> None:
     value = control_value(sender, datetime(2023, 11, 14, 12, tzinfo=UTC))
-    close = TopicRecord(0, 1, 1_700_000_000_001, CONTROL_KEY, value, [])
+    # The job reads it in a later batch than the order.
+    close = TopicRecord(0, 1, read_by(1_700_000_000_000) + 1, CONTROL_KEY, value, [])
     report = orders_payments([order(0, "o"), close], [close._replace(offset=0)], [])
     # With the watermark, the document of the order without a payment is due.
     assert [problem.kind for problem in report.problems] == (["lost"] if sender == SENDER else [])
