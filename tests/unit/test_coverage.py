@@ -28,7 +28,7 @@ from tandem.verify.watermark import sweep
 from tests.parts import Stored, Topic
 
 MINUTES_MS = 60_000
-# The clock skew, the largest duration among the parameters, and the lateness.
+# The clock skew, the only duration among the parameters, and the lateness.
 SKEW_MS, WITHIN_MS, LATENESS_MS = 5 * MINUTES_MS, 30 * MINUTES_MS, 5 * MINUTES_MS
 
 
@@ -62,6 +62,14 @@ def test_a_partition_without_records_holds_those_that_will_arrive() -> None:
     assert found.decided_ms >= before_ms + SKEW_MS + WITHIN_MS
     assert found.letters_ms is not None
     assert found.letters_ms >= before_ms
+
+
+def test_a_join_may_feed_a_window() -> None:
+    settings = load("embedded")
+    job = settings.job.model_copy(update={"parameters": {"match_window_seconds": 1800, "width_seconds": 60}})
+    readers: list[Any] = [Topic("o", [record(0, 5, 40)], {0: 5}), Topic("p", []), Topic("d", [])]
+    found = coverage_of(declared_by(settings.location), job, readers[:2], readers[2])
+    assert found.decided_ms == 40 + SKEW_MS + WITHIN_MS + MINUTES_MS
 
 
 def test_producers_clocks_cover_no_event() -> None:

@@ -387,6 +387,7 @@ def test_a_job_whose_code_cannot_be_read_again_waits_for_other_code(
         ('File "FOLDER/transform.py", line 3, in price\nValueError: no digits', True, False),
         ("py4j.Py4JException: tandem.engine.spark.failure.CannotGoOnError: a document has no _id", True, False),
         ("tandem.engine.spark.failure.AnotherDriverError: another driver", False, False),
+        ("tandem.engine.spark.failure.MissingSecretError: the secret env:X is empty", False, False),
         ("[STATE_STORE_VALUE_SCHEMA_NOT_COMPATIBLE] Text.", True, True),
         ("[CANNOT_LOAD_STATE_STORE] Text.", False, False),
         ("java.lang.OutOfMemoryError: Java heap space", False, False),

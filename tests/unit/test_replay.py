@@ -141,12 +141,12 @@ def test_the_margin_is_the_longest_duration_and_the_skew() -> None:
         "is_seconds": True,
         "x_seconds": "",
     }
-    assert margin_of(parameters, 300) == Margin(1800, 1800, 300)
-    assert margin_of(parameters, 300).read_s == 2100
+    assert margin_of(parameters, 300) == Margin(1802.5, 1802.5, 300)
+    assert margin_of(parameters, 300).read_s == 2102.5
     assert margin_of({}, 300).read_s == 300
     # The skew is no part of a given one, and a short one makes the transform's window no shorter.
     assert margin_of(parameters, 300, 3600) == Margin(3600, 3600, 300)
-    assert margin_of(parameters, 300, 0) == Margin(0, 1800, 300)
+    assert margin_of(parameters, 300, 0) == Margin(0, 1802.5, 300)
 
 
 def test_an_event_is_decided_if_its_partners_were_read() -> None:

@@ -65,7 +65,7 @@ def replay(
         typer.Option(
             min=0,
             max=_LONGEST_MARGIN_S,
-            help="How far event times of partners may differ, in seconds (default: the longest such parameter).",
+            help="How far event times of partners may differ, in seconds (default: the sum of such parameters).",
         ),
     ] = None,
     checks: Annotated[bool, typer.Option("--verify/--no-verify", help="Verify the collections afterwards.")] = True,

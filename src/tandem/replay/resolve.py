@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
-from tandem.engine.declare.durations import durations_of
+from tandem.engine.declare.durations import sum_of_durations
 from tandem.engine.declare.iso_time import iso_time_of
 from tandem.engine.declare.replay_range import NEVER_MS, ReplayRange
 from tandem.errors import UsageError
@@ -65,12 +65,12 @@ def margin_of(parameters: Mapping[str, object], max_clock_skew_seconds: int, giv
     Args:
         parameters: the transform's parameters.
         max_clock_skew_seconds: how far an event time may lie after the record's time.
-        given_s: the longest duration in the transform, if its parameters do not have it.
+        given_s: the sum of the durations in the transform, if its parameters do not have them.
     """
-    longest_s = max(durations_of(parameters), default=0.0)
+    declared_s = sum_of_durations(parameters)
     if given_s is None:
-        given_s = longest_s
-    return Margin(given_s, max(given_s, longest_s), max_clock_skew_seconds)
+        given_s = declared_s
+    return Margin(given_s, max(given_s, declared_s), max_clock_skew_seconds)
 
 
 def range_of(

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from tandem.catalog import Declaration
-from tandem.engine.declare.durations import durations_of
+from tandem.engine.declare.durations import sum_of_durations
 from tandem.engine.declare.replay_range import NEVER_MS
 from tandem.settings.model import JobSettings
 from tandem.verify.bounds import event_times
@@ -63,7 +63,7 @@ def coverage_of(
         return Coverage(beginnings, letters_ms=letters_ms)
     complete_ms = max(since) + job.max_clock_skew_seconds * 1000
     # As for a replay: from here on, an event's partners are also in the topics.
-    decided_ms = complete_ms + round(max(durations_of(job.parameters), default=0) * 1000)
+    decided_ms = complete_ms + round(sum_of_durations(job.parameters) * 1000)
     return Coverage(
         beginnings,
         decided_ms=decided_ms,

@@ -69,10 +69,14 @@ def report_of(
     for _ in range(missing - sum(dropped)):
         remark = f"{missing} missing, {'at most ' if dropped.unreported else ''}{sum(dropped)} dropped by the job"
         totals.problems.add(Kind.LOST, "possibly late records", remark)
+    # If a partition of the topic is empty, nothing says how old its removed letters were. So their number counts, too.
+    letters, removed = totals.letters_removed, sum(coverage.beginnings.get(dead_letter_topic, {}).values())
+    for _ in range(letters - removed):
+        totals.problems.add(Kind.LOST, dead_letter_topic, f"{letters} missing, at most {removed} removed by retention")
     notes = [*_removed_offsets(coverage), *_removed_documents(totals, coverage)]
-    if totals.letters_removed:
+    if letters:
         notes.append(
-            f"{dead_letter_topic}: {totals.letters_removed} missing dead letters may have been removed by retention"
+            f"{dead_letter_topic}: {min(letters, removed)} missing dead letters may have been removed by retention"
         )
     if totals.undecided:
         notes.append(
@@ -91,8 +95,8 @@ def report_of(
         )
     if missing > dropped.counted and dropped.unreported:
         notes.append(
-            f"{missing} records may have been late: the job has counted {dropped.counted}, and did not report what it "
-            f"dropped of {dropped.unreported} more, because it was killed"
+            f"{missing} records may have been late: the job has counted {dropped.counted}, and nothing reports what it "
+            f"dropped of {dropped.unreported} more"
         )
     return Report(totals.streams, totals.problems.all(), notes, watermark_ms, outcomes)
 

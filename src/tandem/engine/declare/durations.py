@@ -1,4 +1,4 @@
-"""Finds the durations among a transform's parameters."""
+"""Adds up the durations among a transform's parameters."""
 
 from __future__ import annotations
 
@@ -7,13 +7,14 @@ from collections.abc import Mapping
 _SECONDS = "_seconds"
 
 
-def durations_of(parameters: Mapping[str, object]) -> list[float]:
-    """Returns the durations among a transform's parameters, in seconds.
+def sum_of_durations(parameters: Mapping[str, object]) -> float:
+    """Returns the sum of a transform's durations, in seconds.
 
-    Durations are numbers with names that end with ``_seconds``.
+    These are the positive numbers among its parameters whose names end with ``_seconds``. An event's partners are at
+    most so far away, because a join may feed a window.
     """
-    return [
+    return sum(
         float(value)
         for name, value in parameters.items()
-        if name.endswith(_SECONDS) and isinstance(value, int | float) and not isinstance(value, bool)
-    ]
+        if name.endswith(_SECONDS) and isinstance(value, int | float) and not isinstance(value, bool) and value > 0
+    )

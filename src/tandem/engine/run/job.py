@@ -35,6 +35,7 @@ from tandem.engine.run.stop_file import StopFile
 from tandem.engine.spark.failure import (
     Failure,
     JobError,
+    MissingSecretError,
     failure_at_start,
     failure_of,
     failure_of_code,
@@ -145,6 +146,9 @@ def fit(spark: SparkSession, pipeline: Pipeline, config: JobConfig) -> int:
         failure = changed(spark, pipeline, config) or misfit(
             lambda write: _start(spark, pipeline, config, write), folder
         )
+    except MissingSecretError as error:
+        # Another machine may have it. The checkpoint is not the reason.
+        failure = Failure(str(error))
     except JobError as error:
         failure = failure_of_declaration(error)
     except Exception as error:

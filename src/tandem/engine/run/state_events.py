@@ -12,7 +12,7 @@ from collections import defaultdict
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from tandem.engine.declare.durations import durations_of
+from tandem.engine.declare.durations import sum_of_durations
 from tandem.engine.declare.job_config import JobConfig
 from tandem.engine.declare.pipeline import Pipeline
 
@@ -53,7 +53,7 @@ class StateEvents:
         is a day. A transform that is not one join may have longer windows in its code: there the longest wait is at
         least a day.
         """
-        usual_s = _sum_of_durations(pipeline.transform, config.parameters) or _UNKNOWN_S
+        usual_s = _durations(pipeline.transform, config.parameters) or _UNKNOWN_S
         longest_s = usual_s if pipeline.keeps_aside else max(usual_s, _UNKNOWN_S)
         return cls(usual_s, longest_s, config.lateness_seconds)
 
@@ -90,6 +90,6 @@ class StateEvents:
         self.number = math.ceil(round(math.fsum(self._counts.values()), 6))
 
 
-def _sum_of_durations(transform: Callable[..., Any], parameters: Mapping[str, object]) -> float:
+def _durations(transform: Callable[..., Any], parameters: Mapping[str, object]) -> float:
     defaults = {each.name: each.default for each in inspect.signature(transform).parameters.values()}
-    return sum(each for each in durations_of({**defaults, **parameters}) if each > 0)
+    return sum_of_durations({**defaults, **parameters})

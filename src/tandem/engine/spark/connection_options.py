@@ -5,7 +5,7 @@ from __future__ import annotations
 from urllib.parse import quote
 
 from tandem.engine.declare.job_config import JobConfig
-from tandem.engine.spark.failure import CannotGoOnError, JobError
+from tandem.engine.spark.failure import JobError, MissingSecretError
 from tandem.engine.spark.secrets import SecretError, SecretOutageError, resolve
 
 LOGIN_MODULES = {
@@ -20,7 +20,7 @@ def kafka_properties(config: JobConfig) -> dict[str, str]:
 
     Raises:
         JobError: the password cannot be read now.
-        CannotGoOnError: the password is not where the configuration says.
+        MissingSecretError: the password is not where the configuration says.
     """
     kafka = config.kafka
     properties = {"bootstrap.servers": kafka.bootstrap, "security.protocol": kafka.security}
@@ -43,7 +43,7 @@ def mongo_uri(config: JobConfig) -> str:
 
     Raises:
         JobError: the password cannot be read now.
-        CannotGoOnError: the password is not where the configuration says.
+        MissingSecretError: the password is not where the configuration says.
     """
     mongo = config.mongo
     if not (mongo.username and mongo.password):
@@ -59,7 +59,7 @@ def _secret(config: JobConfig, reference: str) -> str:
     except SecretOutageError as error:
         raise JobError(str(error)) from None
     except SecretError as error:
-        raise CannotGoOnError(str(error)) from None
+        raise MissingSecretError(str(error)) from None
 
 
 def quoted(text: str) -> str:

@@ -53,6 +53,13 @@ class CannotGoOnError(JobError):
     """Continuing would lose or duplicate data."""
 
 
+class MissingSecretError(CannotGoOnError):
+    """A password is not where the configuration says.
+
+    Neither other code nor another checkpoint helps.
+    """
+
+
 class AnotherDriverError(CannotGoOnError):
     """Another driver has already done this one's work."""
 
@@ -88,7 +95,7 @@ def failure_of(error: StreamingQueryException, folder: Path, *, fresh: bool) -> 
         fresh: whether this query has committed nothing yet. Only then its code may be broken as a whole.
     """
     text = str(error)
-    if own := re.search(r"\b(?:JobError|(CannotGoOnError)|(AnotherDriverError)): (.+)", text):
+    if own := re.search(r"\b(?:JobError|(CannotGoOnError)|(AnotherDriverError|MissingSecretError)): (.+)", text):
         code = MUST_NOT_GO_ON if own[1] or own[2] else FAILED
         return Failure(own[3][:_LIMIT], code, in_code=fresh and bool(own[1]))
     # State that did not fit into memory is not damaged.
@@ -157,7 +164,8 @@ def failure_of_code(error: Exception, folder: Path) -> Failure | None:
 def failure_of_declaration(error: Exception) -> Failure:
     """Returns why the engine or Spark rejects a pipeline, before any row was read."""
     if isinstance(error, JobError):
-        return replace(_known(error), in_code=isinstance(error, CannotGoOnError))
+        in_code = isinstance(error, CannotGoOnError) and not isinstance(error, MissingSecretError)
+        return replace(_known(error), in_code=in_code)
     message = str(error).strip().splitlines() or [""]
     reason = f"the pipeline cannot run: {type(error).__name__}: {message[0]}"
     return Failure(reason[:_LIMIT], MUST_NOT_GO_ON, in_code=True)
