@@ -435,7 +435,7 @@ def test_a_batch_that_continues_without_its_command_is_named(
 
     monkeypatch.setattr(DataprocJob, method, end)
     # What comes before the batch needs MongoDB and Kafka.
-    monkeypatch.setattr("tandem.cli.replay._replay", lambda _, job, *__, **___: job.replay(None))
+    monkeypatch.setattr("tandem.cli.replay.replay_and_verify", lambda _, job, *__, **___: job.replay(None))
     interrupted = cloud.invoke(app, ["--profile", "gcp", *command])
     assert interrupted.exit_code == INTERRUPTED
     told = ["error: interrupted: orders_payments: the batch continues", f"hint: {way}"]

@@ -121,8 +121,16 @@ def as_batch(logs: CloudLogging) -> Started:
 
 
 def reader(settings: Settings, bucket: Pieces, kind: type[Runs] = ClusterJobs, state: str = "stopped") -> DriverLog:
-    runs = kind(settings, None, bucket)  # type: ignore[arg-type]
+    runs = runs_of(settings, bucket, kind)
     runs.get = lambda _: replace(JOB, state=state)  # type: ignore[method-assign]
+    return log_of(settings, bucket, runs)
+
+
+def runs_of(settings: Settings, bucket: Pieces, kind: type[Runs] = ClusterJobs) -> Runs:
+    return kind(settings, None, bucket)  # type: ignore[arg-type]
+
+
+def log_of(settings: Settings, bucket: Pieces, runs: Runs) -> DriverLog:
     return DriverLog(settings, Clients(settings.gcp), bucket, runs)  # type: ignore[arg-type]
 
 
@@ -182,7 +190,8 @@ def test_new_lines_follow_until_the_run_ends(
     bucket, more = Pieces(), [b"first\n", b"second\n", b"third\n"]
     cluster = cluster_request(settings).cluster if logged else dataproc.Cluster()
     output = on_cluster(logs, cluster).output
-    log = reader(settings, bucket)
+    runs = runs_of(settings, bucket)
+    log = log_of(settings, bucket, runs)
     states = iter(["running", "running", "running", "stopped"])
 
     def get(_: str) -> Run:
@@ -192,7 +201,7 @@ def test_new_lines_follow_until_the_run_ends(
         return replace(JOB, state=next(states))
 
     monkeypatch.setattr("time.sleep", lambda _: None)
-    monkeypatch.setattr(log._runs, "get", get)  # noqa: SLF001
+    runs.get = get  # type: ignore[method-assign]
     assert texts(log.lines(JOB, follow=True)) == ["first", "second", "third"]
 
 

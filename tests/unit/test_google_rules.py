@@ -184,14 +184,14 @@ def test_runs_are_filtered_by_google(server: Server, monkeypatch: pytest.MonkeyP
 
     got: list[str] = []
     kind = type(runs["orders_payments"])
-    everything = kind._all  # noqa: SLF001
+    everything = kind.listed
 
     def counting(self: Runs, wanted: str) -> list[Run]:
         found = list(everything(self, wanted))  # type: ignore[arg-type]
         got.extend(run.id for run in found)
         return found
 
-    monkeypatch.setattr(kind, "_all", counting)
+    monkeypatch.setattr(kind, "listed", counting)
     newest = runs["orders_payments"].newest()
     assert (newest and newest.id, got) == (second.id, [second.id])
     got.clear()

@@ -157,6 +157,6 @@ def test_stand_ins_without_a_job_are_running_for_the_doctor(
 ) -> None:
     monkeypatch.setenv("TANDEM_STATE_DIR", str(settings.state_dir))
     context = CommandContext("rehearsal")
-    assert not doctor._running(context)  # noqa: SLF001
+    assert not doctor.is_running(context)
     start("running")
-    assert doctor._running(context)  # noqa: SLF001
+    assert doctor.is_running(context)

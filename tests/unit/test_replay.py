@@ -424,7 +424,7 @@ def test_a_replay_does_not_join_another_one_in_the_cloud(monkeypatch: pytest.Mon
     monkeypatch.setattr(Deployment, "upload", lambda *_: None)
     settings = load("embedded")
     deployment: Any = Deployment(settings)
-    deployment._elsewhere = Runs(None)  # noqa: SLF001
+    deployment.other_jobs = Runs(None)
     span = span_of(partition(), into="v2")
     deployment.jobs = Runs(run_of("running"))
     with pytest.raises(TandemError, match="the replay earlier is running"):

@@ -34,7 +34,7 @@ def doctor(
     """
     settings = context.settings
     with work_shown("checking the environment"):
-        findings = list(examine(settings, running=_running(context)))
+        findings = list(examine(settings, running=is_running(context)))
     if as_json:
         print(json.dumps([asdict(finding) for finding in findings]))
     else:
@@ -51,8 +51,11 @@ def doctor(
         raise EnvironmentNotReadyError(f"failed checks: {', '.join(bad)}", hint="see the fix under each failed check")
 
 
-def _running(context: CommandContext) -> bool:
-    # The services may run without this job, such as after an interrupted stop.
+def is_running(context: CommandContext) -> bool:
+    """Returns whether the services run.
+
+    They may run without this job, such as after an interrupted stop.
+    """
     if context.settings.profile in running():
         return True
     try:

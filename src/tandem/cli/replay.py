@@ -88,11 +88,11 @@ def replay(
         _check_suffix(context, into)
     with changes_explained(context, f"replay --into {into}" if into else "replay"):
         context.for_each_job(
-            lambda job: _replay(context, job, begin, end, into or "", margin, checks=checks, as_json=as_json)
+            lambda job: replay_and_verify(context, job, begin, end, into or "", margin, checks=checks, as_json=as_json)
         )
 
 
-def _replay(
+def replay_and_verify(
     context: CommandContext,
     job: Job,
     since: datetime,
@@ -103,6 +103,18 @@ def _replay(
     checks: bool,
     as_json: bool,
 ) -> None:
+    """Replays a range of a pipeline's records, and verifies its documents.
+
+    Args:
+        context: the command's settings and output.
+        job: the pipeline's job.
+        since: the begin of the range.
+        until: its end; None for the job's last commit.
+        into: the suffix of other collections; empty for the pipeline's own.
+        margin: how far event times of partners may differ, in seconds; None for the sum of the parameters.
+        checks: whether to verify.
+        as_json: whether to print the report as JSON.
+    """
     settings = job.settings
     if checks:
         load_oracle(settings.location)  # reports a missing one before anything starts

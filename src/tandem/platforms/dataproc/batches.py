@@ -42,13 +42,14 @@ class Batches(Runs):
         call("submitting the batch", send)
         return self.get(request.batch_id)
 
-    def _all(self, wanted: str) -> Iterable[Run]:
+    def listed(self, wanted: str) -> Iterable[Run]:
+        """Returns the service's runs that match a filter."""
         request = {"parent": batches_parent(self._settings), "filter": wanted}
         listed = call("listing the batches", lambda: list(self._client.list_batches(request=request, retry=None)))
         return map(_run, listed)
 
     def _all_active(self, wanted: str = "") -> Iterable[Run]:
-        return self._all(" AND ".join(filter(None, (ACTIVE_BATCHES, wanted))))
+        return self.listed(" AND ".join(filter(None, (ACTIVE_BATCHES, wanted))))
 
     def cancel(self, run: Run) -> None:
         """Ends a run at once; see ``Runs.cancel``."""

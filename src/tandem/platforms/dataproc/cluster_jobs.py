@@ -58,9 +58,10 @@ class ClusterJobs(Runs):
         return sorted(run.id for run in map(_run, jobs_there) if run.active and not self._owns(run))
 
     def _all_active(self, wanted: str = "") -> Iterable[Run]:
-        return (run for run in self._all(wanted) if run.active)
+        return (run for run in self.listed(wanted) if run.active)
 
-    def _all(self, wanted: str) -> Iterable[Run]:
+    def listed(self, wanted: str) -> Iterable[Run]:
+        """Returns the service's runs that match a filter."""
         google = self._settings.gcp
         request = {"project_id": google.project, "region": google.region, "filter": wanted}
         listed = call("listing the jobs", lambda: list(self._client.list_jobs(request=request, retry=None)))

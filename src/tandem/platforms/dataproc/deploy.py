@@ -63,12 +63,12 @@ class Deployment:
         self.cluster = None if settings.gcp.serverless else self.any_cluster
         on_cluster: Runs = ClusterJobs(settings, clients.jobs, self.bucket)
         serverless: Runs = Batches(settings, clients.batches, self.bucket)
-        self.jobs, self._elsewhere = (serverless, on_cluster) if settings.gcp.serverless else (on_cluster, serverless)
+        self.jobs, self.other_jobs = (serverless, on_cluster) if settings.gcp.serverless else (on_cluster, serverless)
 
     @property
     def services(self) -> tuple[Runs, Runs]:
         """The runs in both of Dataproc's services, the chosen one first."""
-        return self.jobs, self._elsewhere
+        return self.jobs, self.other_jobs
 
     @property
     def any_cluster(self) -> Cluster:
@@ -86,9 +86,9 @@ class Deployment:
         own = self.jobs.newest(entry)
         if own and own.active:
             return self.jobs, own
-        other = self._elsewhere.newest(entry)
+        other = self.other_jobs.newest(entry)
         if other and (own is None or other.rank > own.rank):
-            return self._elsewhere, other
+            return self.other_jobs, other
         return self.jobs, own
 
     def elsewhere(self, service: Runs, run: Run | None) -> str | None:
@@ -174,9 +174,9 @@ class Deployment:
             EnvironmentNotReadyError: Dataproc does not answer or denies access.
             TandemError: it runs there, or the region is wrong.
         """
-        newest = self._elsewhere.newest()
+        newest = self.other_jobs.newest()
         if newest and newest.active:
-            where = self.elsewhere(self._elsewhere, newest)
+            where = self.elsewhere(self.other_jobs, newest)
             raise TandemError(f"{where}, and both would use its checkpoint", hint="first run `tandem destroy`")
 
     def check_earlier(self) -> None:

@@ -62,7 +62,7 @@ class Runs(ABC):
     _active: str
 
     @abstractmethod
-    def _all(self, wanted: str) -> Iterable[Run]:
+    def listed(self, wanted: str) -> Iterable[Run]:
         """Returns the service's runs that match a filter."""
 
     @abstractmethod
@@ -93,7 +93,7 @@ class Runs(ABC):
         """
         wanted = f"{jobs_filter(self._settings)} AND {of_entry(entry)}"
         # Google keeps every run of the past, so they are listed only if none is active.
-        runs = list(self._all(f"{self._active} AND {wanted}")) or self._all(wanted)
+        runs = list(self.listed(f"{self._active} AND {wanted}")) or self.listed(wanted)
         return max(runs, key=lambda run: run.rank, default=None)
 
     def active_streams(self) -> list[Run]:
@@ -102,7 +102,7 @@ class Runs(ABC):
 
     def active_batches(self) -> list[Run]:
         """Returns the pipeline's active reconciliations and replays."""
-        runs = self._all(f"{self._active} AND {jobs_filter(self._settings)}")
+        runs = self.listed(f"{self._active} AND {jobs_filter(self._settings)}")
         return [run for run in runs if run.entry in (RECONCILE, REPLAY)]
 
     def check_earlier(self) -> None:
