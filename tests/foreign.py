@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 from datetime import UTC, datetime, timedelta
+from time import sleep
 from typing import Any
 
 from confluent_kafka import Producer
 from kafka import KafkaConsumer
 
+from tandem.engine.declare.stream import MOST_DELAY_MS
 from tandem.pipelines.orders_payments.streams import ORDERS, PAYMENTS
 from tandem.verify.reference import micros
 
@@ -40,15 +42,24 @@ def send_two_facts_of_one_customer(bootstrap: str, customer: str, age: timedelta
     assert foreign.flush(30) == 0
 
 
+def outlast_delay() -> None:
+    """Returns when the job reads what is sent now after what was sent before.
+
+    Within this time it may read the records of two topics in another order, and ``tandem verify`` accepts both.
+    """
+    sleep(MOST_DELAY_MS / 1000 + 0.1)
+
+
 def send_with_a_lagging_partition(bootstrap: str, pairs: int = 1000) -> None:
     """Sends pairs of one hour to the first partition of both topics, then pairs of ten hours later to the second."""
     foreign = Producer({"bootstrap.servers": bootstrap})
     first = datetime.now(UTC) - timedelta(hours=12)
-    for partition, time in enumerate((first, first + timedelta(hours=10))):
+    for partition, dated in enumerate((first, first + timedelta(hours=10))):
+        outlast_delay()
         for number in range(pairs):
             name = f"lagging-{partition}-{number}-{first.timestamp():.0f}"
-            foreign.produce(ORDERS.topic, order(name, time), partition=partition)
-            foreign.produce(PAYMENTS.topic, payment(f"p-{name}", name, time), partition=partition)
+            foreign.produce(ORDERS.topic, order(name, dated), partition=partition)
+            foreign.produce(PAYMENTS.topic, payment(f"p-{name}", name, dated), partition=partition)
         assert foreign.flush(30) == 0
 
 

@@ -27,7 +27,7 @@ from tests.faults import weakening
 from tests.faults.backends import Processes, send
 from tests.faults.conftest import FAULT_STATE, Arenas, environment_of
 from tests.faults.second_driver import two_drivers
-from tests.foreign import order, payment, send_with_a_lagging_partition
+from tests.foreign import order, outlast_delay, payment, send_with_a_lagging_partition
 from tests.integration.test_late import Sender
 
 
@@ -225,6 +225,7 @@ def test_without_it_a_clock_gone_wrong_makes_all_late(weakened: Environment) -> 
     foreign = Producer({"bootstrap.servers": weakened.bootstrap})
     now = datetime.now(UTC)
     for name, time in (("future", now + timedelta(days=400)), ("present", now)):
+        outlast_delay()
         foreign.produce(ORDERS.topic, order(name, time))
         foreign.produce(PAYMENTS.topic, payment(name, name, time))
         assert foreign.flush(30) == 0

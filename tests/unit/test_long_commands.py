@@ -74,7 +74,7 @@ def stub_status(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def stub_doctor(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(doctor, "examine", lambda *_, **__: iter(()))
-    monkeypatch.setattr(doctor, "_running", lambda _: False)
+    monkeypatch.setattr(doctor, "is_running", lambda _: False)
 
 
 COMMANDS: dict[str, tuple[Callable[[pytest.MonkeyPatch], None], str]] = {
