@@ -120,6 +120,14 @@ def test_lines_of_other_programs_are_printed_and_hide_no_cause(tmp_path: Path) -
         assert error_summary(file) == f"{line} ERROR".strip()[:300]
 
 
+def test_what_a_library_logs_later_hides_no_reason(tmp_path: Path) -> None:
+    file = tmp_path / "job.log"
+    own = "2026-11-22T10:00:00.183Z ERROR tandem.job the query failed: Java ran out of memory"
+    later = "2026-11-22T10:00:00.183Z ERROR py4j.clientserver There was an exception"
+    file.write_text(f"{own}\n{later}\n")
+    assert error_summary(file) == "tandem.job the query failed: Java ran out of memory"
+
+
 def test_containers_lines_without_the_engines_time_are_printed() -> None:
     lines = b"2026-11-22T10:00:00.5Z 10 %\r20 %\rdone\nerror from daemon in stream: Error grabbing logs\n\n"
     container = SimpleNamespace(logs=lambda **_: lines)

@@ -22,6 +22,8 @@ from tandem.supervision.log_line import LogLine, parse
 
 MAX_BYTES = 16 * 1024 * 1024
 _BAD = re.compile(r'ERROR|FATAL|Exception|Error: |"s":"[EF]"|error while loading|No space left|Permission denied')
+# Our own programs say in such a line why they end. What libraries log about it may come later.
+_OWN = re.compile(r" ERROR tandem\.")
 _FOLLOW_S = 0.3
 _BEGINNING = datetime.min.replace(tzinfo=UTC)
 
@@ -75,8 +77,8 @@ def error_summary(log: Path, from_byte: int = 0) -> str:
         lines = [line for line in end_of(log, from_byte).splitlines() if line.strip()]
     except OSError:
         return "it wrote no log"
-    bad = [line for line in lines if _BAD.search(line)]
-    return parse((bad or lines or ["it wrote nothing"])[-1]).text.strip()[:300]
+    own, bad = ([line for line in lines if pattern.search(line)] for pattern in (_OWN, _BAD))
+    return parse((own or bad or lines or ["it wrote nothing"])[-1]).text.strip()[:300]
 
 
 def reports_full_disk(log: Path, from_byte: int) -> bool:
