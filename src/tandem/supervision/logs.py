@@ -22,7 +22,7 @@ from tandem.supervision.log_line import LogLine, parse
 
 MAX_BYTES = 16 * 1024 * 1024
 _BAD = re.compile(r'ERROR|FATAL|Exception|Error: |"s":"[EF]"|error while loading|No space left|Permission denied')
-# Our own programs say in such a line why they end. What libraries log about it may come later.
+# Our own programs log why they end. Libraries may log an error about it later.
 _OWN = re.compile(r" ERROR tandem\.")
 _FOLLOW_S = 0.3
 _BEGINNING = datetime.min.replace(tzinfo=UTC)
